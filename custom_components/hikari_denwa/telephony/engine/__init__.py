@@ -1,0 +1,1 @@
+"""The engine: a process of its own that speaks SIP, and the client that runs it."""

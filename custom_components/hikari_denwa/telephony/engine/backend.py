@@ -1,0 +1,119 @@
+"""What a back end must do: SIP and RTP for lines, nothing of numbers, policy or contacts.
+
+A back end registers one account over one family when it is told to, keeps that
+registration fresh, and reports when it is lost. When to try again, over which
+family, and what may be dialled is decided above it, so that every back end behaves alike.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..calls import Family
+from ..errors import RegistrationError
+from .protocol import CallEvent, SoundFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One extension at one literal address of the gateway."""
+
+    gateway: str
+    family: Family
+    extension: str
+    user_id: str
+    password: str = field(repr=False)
+    port: int = 5060
+    expires: int = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """The gateway took the registration: for how many seconds, and our address in it."""
+
+    local_address: str
+    expires: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedCall:
+    """The INVITE of an outgoing call is sent."""
+
+    call: str
+    channel: int
+
+
+class BackendListener(Protocol):
+    """What a back end tells, on the event loop's thread, without waiting."""
+
+    def registration_lost(self, line: str, error: RegistrationError) -> None:
+        """A refresh failed; the line's account is not registered any more."""
+
+    def registration_refreshed(self, line: str, registered: Registered) -> None:
+        """A refresh was taken."""
+
+    def call_event(self, event: CallEvent) -> None:
+        """Something happened to a call."""
+
+    def sound(self, frame: SoundFrame) -> None:
+        """20 ms of a call whose sound is streamed were played out."""
+
+
+class Backend(ABC):
+    """Base of the back ends. Methods raise errors of the telephony tree."""
+
+    name: str
+    families: tuple[Family, ...]
+
+    def __init__(self, listener: BackendListener) -> None:
+        """Keep who is told."""
+        self.listener = listener
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Make ready."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End every call, un-register every line, close every socket."""
+
+    @abstractmethod
+    async def register(self, line: str, account: Account, *, time_limit: float) -> Registered:
+        """Open the line's socket and register; the line keeps itself registered from then on.
+
+        Replaces the line's former account, if it has one, without ending its calls.
+        Raises a RegistrationError, and leaves no registration attempt behind; after
+        ``time_limit`` seconds without any answer that is GatewaySilentError.
+        """
+
+    @abstractmethod
+    async def unregister(self, line: str) -> None:
+        """End the line's calls, un-register it if it is registered, close its socket."""
+
+    @abstractmethod
+    async def dial(self, line: str, number: str) -> PlacedCall:
+        """Send an INVITE for a number (0-9 * # only) and return; the rest is events."""
+
+    @abstractmethod
+    async def answer(self, call: str) -> None:
+        """Answer a ringing call with 200."""
+
+    @abstractmethod
+    async def reject(self, call: str, status: int) -> None:
+        """Answer a ringing call with a final status from 400 to 699."""
+
+    @abstractmethod
+    async def hang_up(self, call: str) -> None:
+        """End a call: 486 while it rings here, CANCEL while it rings there, else BYE."""
+
+    @abstractmethod
+    async def send_dtmf(self, call: str, digits: str) -> None:
+        """Play keypad tones into a connected call; returns when the last tone has gone."""
+
+    @abstractmethod
+    def stream_sound(self, call: str, *, enabled: bool) -> None:
+        """Start or stop telling the listener of a call's sound."""
+
+    @abstractmethod
+    def play(self, frame: SoundFrame) -> None:
+        """Queue 20 ms to be sent in the call of the frame's channel; no call, no effect."""

@@ -1,0 +1,1 @@
+"""The native back end: SIP and RTP in pure Python."""

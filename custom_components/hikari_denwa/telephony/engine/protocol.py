@@ -1,0 +1,437 @@
+"""The protocol between Home Assistant and the engine process.
+
+JSON commands and events in WebSocket text messages, sound in binary ones. The
+client sends ``Hello`` first and the engine answers ``Welcome`` or ``Failure``; every other
+command carries an ``id`` that its ``Result`` or ``Failure`` repeats. Events carry none.
+
+A sound message is a header of 16 bytes in network order, ``!BBHIQ``: direction,
+flags, the call's sound channel, the frame's number, and the Unix time in
+microseconds at which the frame was played out, then 160 bytes of G.711 µ-law (20 ms at 8 kHz).
+"""
+
+import dataclasses
+import json
+import struct
+import types
+import typing
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag, StrEnum
+from typing import Any, ClassVar
+
+from ..calls import CallerId, Ending, Family
+from ..errors import ProtocolError, TelephonyError
+
+VERSION = 1
+FRAME_BYTES = 160
+FRAME_SECONDS = 0.02
+SILENCE = b"\xff" * FRAME_BYTES
+_SOUND_HEADER = struct.Struct("!BBHIQ")
+
+
+class FamilyChoice(StrEnum):
+    """Which family a line may use; automatic prefers IPv6."""
+
+    AUTOMATIC = "automatic"
+    IPV6 = "ipv6"
+    IPV4 = "ipv4"
+
+
+class RegistrationState(StrEnum):
+    """Where a line's registration stands."""
+
+    REGISTERING = "registering"
+    REGISTERED = "registered"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    UNREGISTERED = "unregistered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineConfig:
+    """What a line needs to register. ``gateway`` is a literal without brackets or a host name."""
+
+    gateway: str
+    extension: str
+    user_id: str
+    password: str = field(repr=False)
+    port: int = 5060
+    family: FamilyChoice = FamilyChoice.AUTOMATIC
+    expires: int = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """Base of all text messages; ``kind`` is its ``type`` on the wire."""
+
+    kind: ClassVar[str]
+    _by_kind: ClassVar[dict[str, type[Message]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Make the class findable by its kind."""
+        super().__init_subclass__()
+        if "kind" in cls.__dict__:
+            Message._by_kind[cls.kind] = cls
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(Message):
+    """Base of what the client asks; ``id`` comes back in the answer."""
+
+    id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello(Command):
+    """Open the conversation; ``token`` only where the engine listens on TCP."""
+
+    kind = "hello"
+    version: int = VERSION
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddLine(Command):
+    """Register a line and keep it registered; answered at once, the outcome is an event."""
+
+    kind = "add_line"
+    line: str
+    config: LineConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveLine(Command):
+    """Hang up the line's calls, un-register it and forget it; answered when done."""
+
+    kind = "remove_line"
+    line: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeLine(Command):
+    """Register once with this configuration and un-register; answered by ``Probed``."""
+
+    kind = "probe_line"
+    config: LineConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dial(Command):
+    """Place a call; answered by ``Dialled`` when the INVITE is sent."""
+
+    kind = "dial"
+    line: str
+    number: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer(Command):
+    """Answer an incoming call that rings."""
+
+    kind = "answer"
+    call: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reject(Command):
+    """Reject an incoming call that rings, with a SIP status from 400 to 699."""
+
+    kind = "reject"
+    call: str
+    status: int = 486
+
+
+@dataclass(frozen=True, kw_only=True)
+class HangUp(Command):
+    """End a call in whatever state: rejects, cancels or says BYE."""
+
+    kind = "hang_up"
+    call: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendDtmf(Command):
+    """Send keypad digits (0-9 * # A-D) as tones in the sound of a connected call."""
+
+    kind = "send_dtmf"
+    call: str
+    digits: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSound(Command):
+    """Start or stop the sound messages of a call."""
+
+    kind = "stream_sound"
+    call: str
+    enabled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shutdown(Command):
+    """Un-register every line and end the engine; answered before it goes."""
+
+    kind = "shutdown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply(Message):
+    """Base of what answers a command; ``id`` is the command's."""
+
+    id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(Reply):
+    """The command was carried out."""
+
+    kind = "result"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure(Reply):
+    """The command was not carried out; the pair makes the error anew."""
+
+    kind = "failure"
+    reason: str
+    placeholders: dict[str, str]
+
+    @classmethod
+    def of(cls, command_id: int, error: TelephonyError) -> Failure:
+        """Describe an error for the other process."""
+        return cls(id=command_id, reason=error.reason, placeholders=error.placeholders)
+
+    def error(self) -> TelephonyError:
+        """Make the error anew."""
+        return TelephonyError.of_reason(self.reason, self.placeholders)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Welcome(Reply):
+    """The engine takes the client."""
+
+    kind = "welcome"
+    version: int
+    backend: str
+    families: tuple[Family, ...]
+    pid: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probed(Reply):
+    """The gateway took the registration: over which family, and both addresses."""
+
+    kind = "probed"
+    family: Family
+    gateway_address: str
+    local_address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialled(Reply):
+    """The INVITE is on its way; ``channel`` names the call in sound messages."""
+
+    kind = "dialled"
+    call: str
+    channel: int
+    family: Family
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(Message):
+    """Base of what the engine tells unasked. ``at`` is Unix time in seconds."""
+
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationChanged(Event):
+    """A line's registration moved; ``reason`` and ``placeholders`` tell a failure."""
+
+    kind = "registration_changed"
+    line: str
+    state: RegistrationState
+    family: Family | None = None
+    gateway_address: str | None = None
+    local_address: str | None = None
+    expires: int | None = None
+    reason: str | None = None
+    placeholders: dict[str, str] = field(default_factory=dict)
+    retry_in: float | None = None
+
+    def error(self) -> TelephonyError | None:
+        """Return why the registration failed, or None if it did not."""
+        return TelephonyError.of_reason(self.reason, self.placeholders) if self.reason else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallEvent(Event):
+    """Base of what happens to a call."""
+
+    line: str
+    call: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallIncoming(CallEvent):
+    """A call rings here. ``at`` is when its INVITE was read from the socket.
+
+    ``called`` is the number that was dialled, if the gateway tells it (a DID or an
+    extension); ``internal`` if the caller is another extension of the gateway.
+    """
+
+    kind = "call_incoming"
+    channel: int
+    caller: CallerId
+    called: str | None
+    family: Family
+    internal: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallProgress(CallEvent):
+    """An outgoing call rings there; ``early_media`` if the sound comes from the network."""
+
+    kind = "call_progress"
+    status: int
+    early_media: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallConnected(CallEvent):
+    """The call is answered and carries sound both ways."""
+
+    kind = "call_connected"
+    codec: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallHeld(CallEvent):
+    """The far side put the call on hold, or took it back."""
+
+    kind = "call_held"
+    held: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallEnded(CallEvent):
+    """The call is over; nothing about it follows."""
+
+    kind = "call_ended"
+    ending: Ending
+
+
+@dataclass(frozen=True, kw_only=True)
+class DtmfReceived(CallEvent):
+    """The far side pressed a key: 0-9, *, #, A-D."""
+
+    kind = "dtmf_received"
+    digit: str
+
+
+class SoundDirection(IntEnum):
+    """Whose sound a sound message carries."""
+
+    FAR = 1
+    NEAR = 2
+    PLAY = 3
+
+
+class SoundFlag(IntFlag):
+    """What is special about a sound message."""
+
+    NONE = 0
+    CONCEALED = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SoundFrame:
+    """20 ms of G.711 µ-law of one call. ``played_at`` is Unix time in microseconds."""
+
+    direction: SoundDirection
+    channel: int
+    number: int
+    payload: bytes
+    played_at: int = 0
+    flags: SoundFlag = SoundFlag.NONE
+
+    def encode(self) -> bytes:
+        """Return the binary message."""
+        header = _SOUND_HEADER.pack(
+            self.direction, self.flags, self.channel, self.number & 0xFFFFFFFF, self.played_at
+        )
+        return header + self.payload
+
+    @classmethod
+    def decode(cls, message: bytes) -> SoundFrame:
+        """Read a binary message; raises ProtocolError for anything else."""
+        if len(message) != _SOUND_HEADER.size + FRAME_BYTES:
+            raise ProtocolError(detail=f"sound message of {len(message)} bytes")
+        direction, flags, channel, number, played_at = _SOUND_HEADER.unpack_from(message)
+        try:
+            return cls(
+                direction=SoundDirection(direction),
+                flags=SoundFlag(flags),
+                channel=channel,
+                number=number,
+                played_at=played_at,
+                payload=message[_SOUND_HEADER.size :],
+            )
+        except ValueError as error:
+            raise ProtocolError(detail=str(error)) from error
+
+
+def encode(message: Message) -> str:
+    """Return a message as JSON text."""
+    return json.dumps({"type": message.kind, **dataclasses.asdict(message)}, ensure_ascii=False)
+
+
+def decode(text: str) -> Message:
+    """Read a message from JSON text; raises ProtocolError if it is none of ours.
+
+    Members that this version does not know are passed over, so that a minor
+    addition on the other side does no harm.
+    """
+    try:
+        data = json.loads(text)
+        cls = Message._by_kind[data["type"]]  # noqa: SLF001 - the registry of this module
+        return typing.cast("Message", _build(cls, data))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError(detail=f"{type(error).__name__}: {error}") from error
+
+
+def _build(kind: Any, value: Any) -> Any:
+    """Make a value of an annotated type from its JSON form, checking as it goes."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, dict):
+            raise TypeError(f"{kind.__name__} wants an object")
+        hints = _hints(kind)
+        known = {key: _build(hints[key], item) for key, item in value.items() if key in hints}
+        return kind(**known)
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in typing.get_args(kind):
+            return None
+        (wanted,) = (arg for arg in typing.get_args(kind) if arg is not type(None))
+        return _build(wanted, value)
+    if origin is tuple:
+        return tuple(_build(typing.get_args(kind)[0], item) for item in value)
+    if origin is dict:
+        return {str(key): str(item) for key, item in value.items()}
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is not of type {kind}")
+    return value
+
+
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the types of a dataclass's fields, looked up once for each class."""
+    if kind not in _HINTS:
+        hints = typing.get_type_hints(kind)
+        _HINTS[kind] = {item.name: hints[item.name] for item in dataclasses.fields(kind)}
+    return _HINTS[kind]

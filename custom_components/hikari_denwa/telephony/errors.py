@@ -1,0 +1,229 @@
+"""The one error tree of the telephony package.
+
+Every error has a stable machine-readable ``reason``, which is also the key of its
+sentence in the translations, and the placeholders of that sentence. Errors cross
+the process boundary as this pair and come out as the same class.
+"""
+
+from typing import ClassVar
+
+
+class TelephonyError(Exception):
+    """Base of everything that can fail; ``reason`` and ``placeholders`` tell what did."""
+
+    reason: ClassVar[str] = "unknown"
+    _by_reason: ClassVar[dict[str, type[TelephonyError]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Make the class findable by its reason."""
+        super().__init_subclass__()
+        TelephonyError._by_reason[cls.reason] = cls
+
+    def __init__(self, **placeholders: str) -> None:
+        """Keep the placeholders of the sentence; they hold nothing secret."""
+        self.placeholders = placeholders
+        details = ", ".join(f"{key}={value}" for key, value in placeholders.items())
+        super().__init__(f"{self.reason}: {details}" if details else self.reason)
+
+    @staticmethod
+    def of_reason(reason: str, placeholders: dict[str, str]) -> TelephonyError:
+        """Return the error of a reason that came from the other process."""
+        return TelephonyError._by_reason.get(reason, TelephonyError)(**placeholders)
+
+
+class AddressError(TelephonyError):
+    """The gateway's address cannot be used."""
+
+    reason = "address"
+
+
+class AddressInvalidError(AddressError):
+    """Neither an IP address nor a host name. Placeholder: address."""
+
+    reason = "address_invalid"
+
+
+class AddressLinkLocalError(AddressError):
+    """A link-local address, which no SIP URI can carry. Placeholder: address."""
+
+    reason = "address_link_local"
+
+
+class NameNotResolvedError(AddressError):
+    """The host name has no address at all. Placeholder: address."""
+
+    reason = "name_not_resolved"
+
+
+class FamilyMissingError(AddressError):
+    """The gateway has no address of the chosen family. Placeholders: address, family."""
+
+    reason = "family_missing"
+
+
+class RegistrationError(TelephonyError):
+    """The gateway does not take our registration."""
+
+    reason = "registration"
+
+
+class GatewayUnreachableError(RegistrationError):
+    """No route to the gateway, or its port is closed. Placeholders: address, family."""
+
+    reason = "gateway_unreachable"
+
+
+class GatewaySilentError(RegistrationError):
+    """No answer to a REGISTER. Placeholders: address, family."""
+
+    reason = "gateway_silent"
+
+
+class OnlyIPv4AnswersError(RegistrationError):
+    """Silent over IPv6, alive over IPv4. Placeholders: address, other_address."""
+
+    reason = "only_ipv4_answers"
+
+
+class OnlyIPv6AnswersError(RegistrationError):
+    """Silent over IPv4, alive over IPv6. Placeholders: address, other_address."""
+
+    reason = "only_ipv6_answers"
+
+
+class CredentialsRejectedError(RegistrationError):
+    """User ID or password is wrong. Placeholder: user_id."""
+
+    reason = "credentials_rejected"
+
+
+class ExtensionUnavailableError(RegistrationError):
+    """The extension is not set up at the gateway, or in use. Placeholders: extension, code."""
+
+    reason = "extension_unavailable"
+
+
+class NotSipServerError(RegistrationError):
+    """Something answers at the address, and it is not SIP. Placeholder: address."""
+
+    reason = "not_sip_server"
+
+
+class RegistrationRefusedError(RegistrationError):
+    """Refused for another reason. Placeholders: code, phrase."""
+
+    reason = "registration_refused"
+
+
+class CallError(TelephonyError):
+    """A call cannot be placed or changed as asked."""
+
+    reason = "call"
+
+
+class LineUnknownError(CallError):
+    """The engine has no such line. Placeholder: line."""
+
+    reason = "line_unknown"
+
+
+class LineNotRegisteredError(CallError):
+    """The line is not registered at the gateway now."""
+
+    reason = "line_not_registered"
+
+
+class LineBusyError(CallError):
+    """The line already has a call."""
+
+    reason = "line_busy"
+
+
+class CallUnknownError(CallError):
+    """There is no such call, or it has ended."""
+
+    reason = "call_unknown"
+
+
+class CallNotRingingError(CallError):
+    """Only an incoming call that rings can be answered or rejected."""
+
+    reason = "call_not_ringing"
+
+
+class CallNotConnectedError(CallError):
+    """Only a connected call carries sound and digits."""
+
+    reason = "call_not_connected"
+
+
+class NumberInvalidError(CallError):
+    """Not a number that can be dialled. Placeholder: number."""
+
+    reason = "number_invalid"
+
+
+class NumberEmergencyError(CallError):
+    """110, 118 and 119 are not dialled from here. Placeholder: number."""
+
+    reason = "number_emergency"
+
+
+class DigitsInvalidError(CallError):
+    """Not keypad digits. Placeholder: digits."""
+
+    reason = "digits_invalid"
+
+
+class StatusInvalidError(CallError):
+    """Not a SIP status with which a call can be rejected. Placeholder: code."""
+
+    reason = "status_invalid"
+
+
+class SoundPortsExhaustedError(CallError):
+    """No free pair of UDP ports for the sound of a call."""
+
+    reason = "sound_ports_exhausted"
+
+
+class EngineError(TelephonyError):
+    """The engine process fails us."""
+
+    reason = "engine"
+
+
+class EngineStartError(EngineError):
+    """The engine process does not start. Placeholder: detail."""
+
+    reason = "engine_start"
+
+
+class EngineLostError(EngineError):
+    """The connection to the engine process broke; it is being restarted."""
+
+    reason = "engine_lost"
+
+
+class EngineVersionError(EngineError):
+    """The engine speaks another version. Placeholders: ours, theirs."""
+
+    reason = "engine_version"
+
+
+class EngineTokenError(EngineError):
+    """The engine does not accept our token."""
+
+    reason = "engine_token"
+
+
+class EngineSilentError(EngineError):
+    """The engine did not answer a command in time."""
+
+    reason = "engine_silent"
+
+
+class ProtocolError(EngineError):
+    """A message of the engine protocol that cannot be understood. Placeholder: detail."""
+
+    reason = "protocol"

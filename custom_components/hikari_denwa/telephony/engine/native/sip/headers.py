@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 type Parameters = tuple[tuple[str, str | None], ...]
-"""Parameters in their order; a value stands as written, with its quotes, and is None when absent."""
+"""Parameters in their order; a value stands as written, quotes too, and is None when absent."""
 
 COMPACT_FORMS = {
     "a": "Accept-Contact",
@@ -29,14 +29,55 @@ COMPACT_FORMS = {
     "y": "Identity",
 }
 _NAMES = (
-    "Accept Accept-Encoding Accept-Language Alert-Info Allow Authentication-Info Authorization "
-    "Call-Info Content-Disposition Content-Language CSeq Date Error-Info Expires History-Info "
-    "In-Reply-To Max-Forwards MIME-Version Min-Expires Min-SE Organization P-Asserted-Identity "
-    "P-Associated-URI P-Called-Party-ID P-Early-Media P-Preferred-Identity Path Priority Privacy "
-    "Proxy-Authenticate Proxy-Authorization Proxy-Require RAck Reason Record-Route Remote-Party-ID "
-    "Reply-To Require Retry-After Route RSeq Server Service-Route Timestamp Unsupported "
-    "User-Agent Warning WWW-Authenticate"
-).split()
+    "Accept",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Alert-Info",
+    "Allow",
+    "Authentication-Info",
+    "Authorization",
+    "Call-Info",
+    "Content-Disposition",
+    "Content-Language",
+    "CSeq",
+    "Date",
+    "Error-Info",
+    "Expires",
+    "History-Info",
+    "In-Reply-To",
+    "Max-Forwards",
+    "MIME-Version",
+    "Min-Expires",
+    "Min-SE",
+    "Organization",
+    "P-Asserted-Identity",
+    "P-Associated-URI",
+    "P-Called-Party-ID",
+    "P-Early-Media",
+    "P-Preferred-Identity",
+    "Path",
+    "Priority",
+    "Privacy",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "Proxy-Require",
+    "RAck",
+    "Reason",
+    "Record-Route",
+    "Remote-Party-ID",
+    "Reply-To",
+    "Require",
+    "Retry-After",
+    "Route",
+    "RSeq",
+    "Server",
+    "Service-Route",
+    "Timestamp",
+    "Unsupported",
+    "User-Agent",
+    "Warning",
+    "WWW-Authenticate",
+)
 _CANONICAL = {name.lower(): name for name in (*_NAMES, *COMPACT_FORMS.values())} | COMPACT_FORMS
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]++")

@@ -358,7 +358,9 @@ class Via:
     def __str__(self) -> str:
         """Write the value with an IPv6 literal in brackets."""
         port = "" if self.port is None else f":{self.port}"
-        return f"{self.protocol} {host_for_uri(self.host)}{port}{format_parameters(self.parameters)}"
+        return (
+            f"{self.protocol} {host_for_uri(self.host)}{port}{format_parameters(self.parameters)}"
+        )
 
     @property
     def transport(self) -> str:

@@ -1,0 +1,1 @@
+"""Tests of the integration, its telephony package, and its engine."""

@@ -1,0 +1,1 @@
+"""Tests of logic: no Home Assistant, no network beyond loopback."""

@@ -1,0 +1,1 @@
+"""The engine against real SIP software: Kamailio, baresip and SIPp."""

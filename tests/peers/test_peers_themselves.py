@@ -1,0 +1,41 @@
+"""The peers among themselves: what these tests stand on is shown to work without the engine."""
+
+import asyncio
+from pathlib import Path
+
+from . import sound
+from .baresip import Baresip
+from .kamailio import ENGINE, Kamailio
+from .processes import needs
+
+pytestmark = needs("kamailio", "baresip")
+
+
+async def test_two_phones_hear_each_other(
+    kamailio: Kamailio, phone: Baresip, tmp_path: Path
+) -> None:
+    """A call between two phones carries each one's tone to the other, through the proxy."""
+    async with Baresip(tmp_path / "other", kamailio, ENGINE, frequency=600) as other:
+        await other.dial("7")
+        await phone.event("CALL_INCOMING")
+        await phone.accept()
+        await other.event("CALL_ESTABLISHED")
+        await asyncio.sleep(1.5)
+        await other.hang_up()
+        await phone.event("CALL_CLOSED")
+        assert sound.tone_share(await phone.heard(), 600) > 0.8
+        assert sound.tone_share(await other.heard(), 1000) > 0.8
+    assert kamailio.said("ACK in dialog")
+    assert kamailio.said("BYE in dialog")
+    assert not kamailio.said("unrouted")
+
+
+def test_a_tone_is_told_from_silence_and_other_tones() -> None:
+    """The measure itself: whole, with a gap, silent, and at another frequency."""
+    whole = sound.tone(600, 2)
+    assert sound.tone_share(whole, 600) == 1.0
+    assert sound.tone_share(whole, 700) == 0.0
+    assert sound.tone_share([0] * 16000, 600) == 0.0
+    assert sound.tone_share(whole[:8000] + [0] * 8000, 600) == 0.5
+    coded = b"".join(sound.ulaw_frames(whole))
+    assert sound.tone_share(sound.from_ulaw(coded), 600) == 1.0

@@ -12,7 +12,7 @@ MAX_NONCES = 8
 
 _FIRST = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]++)[ \t]++(.*)", re.DOTALL)
 _PAIR = re.compile(
-    r'([A-Za-z0-9\-.!%*_+`\'~]++)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*+"|[^\s",]*+)[ \t]*', re.DOTALL
+    r'([A-Za-z0-9\-.!%*_+`\'~]++)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*+"|[^\s",\\]*+)[ \t]*', re.DOTALL
 )
 _HASHES: dict[str, Callable[[bytes], hashlib._Hash]] = {
     "SHA-256": hashlib.sha256,

@@ -88,7 +88,7 @@ _PARAMETER = re.compile(
     re.DOTALL,
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_NEEDS_ESCAPE = re.compile(r'(["\\])')
+_NEEDS_ESCAPE = re.compile(r'(["\\\x00-\x08\x0b-\x1f\x7f])')
 
 
 def is_token(text: str) -> bool:
@@ -98,7 +98,7 @@ def is_token(text: str) -> bool:
 
 def quote(text: str) -> str:
     """Write a quoted-string (RFC 3261 §25.1); line breaks become spaces."""
-    flat = text.replace("\r", " ").replace("\n", " ").replace("\0", " ")
+    flat = text.replace("\r", " ").replace("\n", " ")
     return f'"{_NEEDS_ESCAPE.sub(r"\\\1", flat)}"'
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from .headers import Headers, Parameters, find_parameter, is_token, parse_parameters, split_list
-from .uri import NameAddress, OtherUri, Uri, Via, parse_uri
+from .uri import NameAddress, OtherUri, SipUri, Uri, Via, parse_uri, salvage_via
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADER_FIELDS = 256
@@ -93,7 +93,7 @@ REASONS = {
 """Reason phrases by status code (IANA SIP parameters registry)."""
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
-_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+_FOLD = re.compile(r"\r?\n[ \t]+")
 _REQUEST_LINE = re.compile(r"([^\s]++) ([^\s]++) (SIP/[0-9]++\.[0-9]++) *", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"(SIP/[0-9]++\.[0-9]++) ([0-9]++)(?: (.*))?", re.IGNORECASE)
 _STATUS_START = re.compile(rb"SIP/", re.IGNORECASE)
@@ -102,7 +102,6 @@ _SECONDS = re.compile(r"([0-9]++)[ \t]*+(.*)", re.DOTALL)
 _WARNING = re.compile(r'([0-9]{3})[ \t]++([^\s"]++)[ \t]++"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ONLY_ONCE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type")
-_NEEDED = ("Via", "From", "To", "Call-ID", "CSeq")
 _DIALOG_METHODS = frozenset(("INVITE", "SUBSCRIBE", "REFER", "NOTIFY"))
 
 
@@ -110,7 +109,7 @@ class MessageError(ValueError):
     """A message that breaks SIP's rules.
 
     `status` is what a server answers (RFC 3261 §8.2, RFC 4475), None when it drops the message.
-    `request` is what could be read, enough for `Request.reply`, whenever `status` is given.
+    `request` is what could be read of a request, enough for its `reply` when `status` is given.
     """
 
     def __init__(
@@ -251,6 +250,16 @@ class _Message:
         return self._addresses("Record-Route")
 
     @property
+    def asserted_identity(self) -> NameAddress | None:
+        """Give the first P-Asserted-Identity (RFC 3325 §9.1), None when absent or malformed."""
+        for each in self.headers.tokens("P-Asserted-Identity"):
+            try:
+                return NameAddress.parse(each)
+            except ValueError:
+                continue
+        return None
+
+    @property
     def max_forwards(self) -> int | None:
         """Give Max-Forwards; None when absent or not 0-255, which counts as absent (RFC 4475)."""
         value = _seconds(self.headers.get("Max-Forwards"))
@@ -386,10 +395,10 @@ class Request(_Message):
         if 100 < status < 300 and self.method in _DIALOG_METHODS:
             for value in self.headers.get_all("Record-Route"):
                 response.headers.add("Record-Route", value)
-        response.headers.add("From", self._needed("From"))
-        response.headers.add("To", _tagged(self._needed("To"), to_tag))
-        response.headers.add("Call-ID", self.call_id)
-        response.headers.add("CSeq", self._needed("CSeq"))
+        for name in ("From", "To", "Call-ID", "CSeq"):
+            copied = self.headers.get(name)
+            if copied:
+                response.headers.add(name, _tagged(copied, to_tag) if name == "To" else copied)
         timestamp = self.headers.get("Timestamp")
         if status == 100 and timestamp is not None:
             response.headers.add("Timestamp", timestamp)
@@ -471,7 +480,7 @@ def _parse_request(start: str, headers: Headers, fault: str | None, body: bytes)
         _check(request, fault)
     except MessageError as error:
         error.request = request
-        if method == "ACK" or not _answerable(request):
+        if method == "ACK" or not _make_answerable(request):
             error.status = None
         raise
     return request
@@ -487,6 +496,8 @@ def _read_request_line(request: Request, start: str) -> None:
     if request.version != VERSION:
         raise MessageError("unknown SIP version", status=505)
     request.uri = _typed(parse_uri, line[2], "Request-URI")
+    if isinstance(request.uri, SipUri) and request.uri.headers is not None:
+        raise MessageError("headers in the Request-URI")
 
 
 def _parse_response(start: str, headers: Headers, fault: str | None, body: bytes) -> Response:
@@ -521,18 +532,26 @@ def _check(message: Request | Response, fault: str | None) -> None:
         return
     if not length.isascii() or not length.isdigit():
         raise MessageError("malformed Content-Length")
-    if len(length) > 9 or int(length) > len(message.body):
+    size = _integer(length)
+    if size is None or size > len(message.body):
         raise MessageError("Content-Length beyond the datagram")
-    message.body = message.body[: int(length)]
+    message.body = message.body[:size]
 
 
-def _answerable(request: Request) -> bool:
-    """Tell whether a response to this request can be made and finds its way."""
+def _make_answerable(request: Request) -> bool:
+    """Tell whether an error can be answered; a malformed topmost Via is cut to what is sound.
+
+    That takes Via and CSeq alone (RFC 4475 §3.3.1): what else is missing is missing in the answer.
+    """
+    values = request.headers.elements("Via")
+    via = salvage_via(values[0]) if values else None
+    if via is None or not request.headers.get("CSeq"):
+        return False
     try:
         _ = request.via
     except MessageError:
-        return False
-    return all(request.headers.get(name) for name in _NEEDED)
+        request.headers.set("Via", str(via))
+    return True
 
 
 def _typed[Value](read: _Reader[Value], text: str, name: str) -> Value:
@@ -550,9 +569,16 @@ type _Reader[Value] = Callable[[str], Value]
 def _parse_cseq(text: str) -> CSeq:
     """Read a CSeq value; ValueError when malformed or not below 2**31 (§8.1.1.5)."""
     found = _CSEQ.fullmatch(text)
-    if found is None or len(found[1].lstrip("0")) > 10 or int(found[1]) > MAX_CSEQ:
+    number = None if found is None else _integer(found[1])
+    if found is None or number is None or number > MAX_CSEQ:
         raise ValueError("malformed")
-    return CSeq(int(found[1]), found[2])
+    return CSeq(number, found[2])
+
+
+def _integer(digits: str) -> int | None:
+    """Read decimal digits of any length, None from 2**32 on."""
+    significant = digits.lstrip("0") or "0"
+    return int(significant) if len(significant) <= 10 and int(significant) < 2**32 else None
 
 
 def _seconds(text: str | None) -> int | None:
@@ -563,12 +589,13 @@ def _seconds(text: str | None) -> int | None:
 def _seconds_with_parameters(text: str | None) -> tuple[int | None, Parameters]:
     """Read delta-seconds below 2**32 and the parameters behind them."""
     found = _SECONDS.fullmatch(text or "")
-    if found is None or len(found[1].lstrip("0")) > 10 or int(found[1]) >= 2**32:
+    number = None if found is None else _integer(found[1])
+    if found is None or number is None:
         return None, ()
     try:
-        return int(found[1]), parse_parameters(found[2])
+        return number, parse_parameters(found[2])
     except ValueError:
-        return int(found[1]), ()
+        return number, ()
 
 
 def _parse_reason(text: str) -> ReasonHeader | None:

@@ -15,6 +15,7 @@ type PayloadTexts = tuple[tuple[str, str], ...]
 
 _MEDIA = re.compile(r"([^\s]++) +([0-9]{1,5})(?:/[0-9]++)? +([^\s]++) +([^\s].*)")
 _CONNECTION = re.compile(r"([^\s]++) +([^\s]++) +([^\s/]++)(?:/.*)?")
+_PAYLOAD_TYPE = re.compile(r"[0-9]|[1-9][0-9]|1[01][0-9]|12[0-7]")
 _PTIME = re.compile(r"[0-9]{1,4}")
 _ORIGIN = re.compile(r"([^\s]++) +([0-9]++) +([0-9]++) +([^\s]++ +[^\s]++ +[^\s]++)")
 
@@ -145,6 +146,8 @@ class MediaDescription:
 
     def codec_of(self, payload_type: str) -> str:
         """Give name/clock rate in lower case that a payload type stands for, "" when unknown."""
+        if _PAYLOAD_TYPE.fullmatch(payload_type) is None:
+            return ""
         for form, text in self.rtpmap:
             if form == payload_type:
                 name, _, rest = "".join(text.split()).lower().partition("/")
@@ -521,7 +524,7 @@ class _Section:
             connection=self.connection or session.connection,
             rtpmap=_pairs(self.attributes, "rtpmap"),
             fmtp=_pairs(self.attributes, "fmtp"),
-            ptime=int(ptime) if ptime and ptime.isascii() and _PTIME.fullmatch(ptime) else None,
+            ptime=int(ptime) if ptime and _PTIME.fullmatch(ptime) else None,
             direction=_direction(
                 self.attributes, _direction(session.attributes, Direction.SENDRECV)
             ),

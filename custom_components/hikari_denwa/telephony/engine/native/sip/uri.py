@@ -28,10 +28,9 @@ _UNSAFE_IN_PASSWORD = re.compile(r"%(?![0-9A-F]{2})|[^A-Za-z0-9\-_.!~*'()&=+$,%]
 _UNSAFE_IN_PARAMETER = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-_.!~*'()\[\]/:&+$%]")
 _KEPT_ESCAPED = frozenset(b";/?:@&=+$,%")
 _MUST_MATCH = ("user", "ttl", "method", "maddr", "transport")
-_NAME_ADDRESS = re.compile(
-    r'[ \t]*(?:("(?:[^"\\]|\\.)*+")|([^"<>]*+))[ \t]*<([^<>]*+)>(.*)', re.DOTALL
-)
-_DISPLAY_TOKENS = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ \t\x80-\U0010ffff]*+")
+_NAME_ADDRESS = re.compile(r'(?:("(?:[^"\\]|\\.)*+")[ \t]*+|([^"<>]*+))<([^<>]*+)>(.*)', re.DOTALL)
+# Only tokens may stand without quotes, but `Coin line/payphone` is too likely to refuse.
+_BARE_NAME = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f,;:\\]*+")
 _VIA = re.compile(
     r"[ \t]*([^\s/;,]++)[ \t]*/[ \t]*([^\s/;,]++)[ \t]*/[ \t]*([^\s/;,]++)[ \t]++"
     r"(\[[^\]]*+\]|[^\s:;,\[\]]++)[ \t]*(?::[ \t]*([0-9]++)[ \t]*)?(;.*)?",
@@ -68,8 +67,8 @@ class OtherUri:
 class SipUri:
     """A sip or sips URI.
 
-    `host` has no brackets. `user` and `password` are unescaped, but for the escapes of reserved
-    characters and of `%`, which mean something else than the characters (RFC 3261 §19.1.2).
+    `host` has no brackets. `user`, `password` and `parameters` are unescaped, but for the escapes
+    of reserved characters and of `%`, which mean something else than these (RFC 3261 §19.1.2).
     """
 
     scheme: str = "sip"
@@ -193,9 +192,15 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
 
 
 def check_ipv6(literal: str) -> str:
-    """Give an IPv6 literal back, or ValueError; a zone has no place in SIP (RFC 3261 §25.1)."""
+    """Give an IPv6 literal back, or ValueError; a zone has no place in SIP (RFC 3261 §25.1).
+
+    A third colon before an embedded IPv4 address, which that grammar allows by mistake, is
+    dropped (RFC 5118 §4.10).
+    """
     if "%" in literal:
         raise ValueError("zone in an IPv6 literal")
+    if ":::" in literal:
+        literal = literal.replace(":::", "::", 1) if "." in literal else literal
     IPv6Address(literal)
     return literal
 
@@ -212,7 +217,7 @@ def _uri_parameter(text: str) -> tuple[str, str | None]:
     name, equals, value = text.partition("=")
     if not name:
         raise ValueError("malformed URI parameter")
-    return name, value if equals else None
+    return _unescape(name), _unescape(value) if equals else None
 
 
 def _unescape_run(found: re.Match[str]) -> str:
@@ -314,7 +319,7 @@ class NameAddress:
 @lru_cache(maxsize=256)
 def _parse_name_address(text: str) -> NameAddress:
     """Read a name-addr or an addr-spec with parameters."""
-    found = _NAME_ADDRESS.fullmatch(text)
+    found = _NAME_ADDRESS.fullmatch(text.strip(" \t"))
     if found is not None:
         quoted, unquoted, uri, parameters = found.groups()
         return NameAddress(
@@ -336,7 +341,7 @@ def _display_name(quoted: str | None, unquoted: str | None) -> str | None:
     if quoted is not None:
         return unquote(quoted)
     name = (unquoted or "").strip(" \t")
-    if _DISPLAY_TOKENS.fullmatch(name) is None:
+    if _BARE_NAME.fullmatch(name) is None:
         raise ValueError("malformed display name")
     return " ".join(name.split()) or None
 
@@ -392,7 +397,7 @@ class Via:
         return replace(self, parameters=replace_parameter(self.parameters, name, value))
 
     def with_source(self, address: str, port: int) -> Self:
-        """Note where the request came from (RFC 3261 §18.2.1, RFC 3581 §4)."""
+        """Give the value with where the request came from (RFC 3261 §18.2.1, RFC 3581 §4)."""
         via = self
         if self.rport is not None:
             via = via.with_parameter("rport", str(port)).with_parameter("received", address)
@@ -409,6 +414,21 @@ def _same_address(host: str, address: str) -> bool:
         return IPv4Address(host) == IPv4Address(address)
     except ValueError:
         return False
+
+
+def salvage_via(text: str) -> Via | None:
+    """Read what is sound of a malformed value, so that an error can be answered."""
+    sent, *pieces = text.split(";")
+    try:
+        via = Via.parse(sent)
+    except ValueError:
+        return None
+    for piece in pieces:
+        try:
+            via = replace(via, parameters=via.parameters + parse_parameters(f";{piece}"))
+        except ValueError:
+            continue
+    return via
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,8 @@ prints the path of the environment's interpreter.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,7 +96,7 @@ def _tool(name: str) -> Path:
         run(
             sys.executable, "-m", "pip", "install", "--quiet",
             "--disable-pip-version-check", "--target", folder, name,
-        )
+        )  # fmt: skip
     return tool
 
 
@@ -220,23 +223,44 @@ def overrides(name: str) -> list[str]:
     return listed
 
 
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Let one run at a time work on an environment; the others wait."""
+    (CACHE / "environments").mkdir(parents=True, exist_ok=True)
+    with (CACHE / "environments" / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def environment(name: str) -> Path:
     """Make the environment of a dependency group, or find it made; return its Python.
 
     Raises SetupError with a sentence if it cannot be made.
     """
+    if name not in tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]:
+        raise SetupError(f"pyproject.toml has no dependency group “{name}”.")
+    with _alone(name):
+        return _environment(name)
+
+
+def _environment(name: str) -> Path:
+    """Make or update the environment; what it holds already stays."""
     wanted, forced = requirements(name), overrides(name)
     folder = CACHE / "environments" / name
     interpreter = folder / "bin" / "python"
     stamp = folder / "requirements.sha256"
     digest = hashlib.sha256("\n".join([*wanted, "--", *forced]).encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == digest and _is_new_enough(interpreter):
+    usable = _is_new_enough(interpreter)
+    if usable and stamp.exists() and stamp.read_text() == digest:
         return interpreter
     base = python()
     env = uv_environment()
-    say(f"Making the environment “{name}” with {base} (the first time takes minutes) …")
-    shutil.rmtree(folder, ignore_errors=True)
-    run(uv(), "venv", "--quiet", "--seed", "--python", base, folder, env=env)
+    if not usable:
+        say(f"Making the environment “{name}” with {base} (the first time takes minutes) …")
+        shutil.rmtree(folder, ignore_errors=True)
+        run(uv(), "venv", "--quiet", "--seed", "--python", base, folder, env=env)
+    else:
+        say(f"Bringing the environment “{name}” up to date …")
     override = CACHE / f"overrides-{name}.txt"
     override.write_text("\n".join(forced))
     run(uv(), "pip", "install", "--quiet", "--python", interpreter,

@@ -29,7 +29,7 @@ DOMAIN = "hikari_denwa"
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 USERNAME = "demo"
-PASSWORD = "hikari"  # noqa: S105 - printed on the screen; it opens a demo on loopback
+PASSWORD = "hikari"
 _USER_ID = "0123456789abcdef0123456789abcdef"
 _PR_SET_PDEATHSIG = 1
 
@@ -230,6 +230,7 @@ class HomeAssistant:
                 "--config",
                 self.folder,
                 "--log-no-color",
+                "--skip-pip",
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -280,11 +281,8 @@ class HomeAssistant:
         except TimeoutError:
             process.kill()
             await process.wait()
-        deadline = time.monotonic() + 5
-        while (alive := {pid for pid in family if _is_alive(pid)}) and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
-        self.left_behind = alive
-        for pid in alive:
+        self.left_behind = await _wait_for_end(family)
+        for pid in self.left_behind:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -296,6 +294,15 @@ def _is_alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+async def _wait_for_end(processes: set[int]) -> set[int]:
+    """Wait five seconds at most for processes to end; return those that did not."""
+    for _ in range(100):
+        if not (alive := {pid for pid in processes if _is_alive(pid)}):
+            break
+        await asyncio.sleep(0.05)
+    return alive
 
 
 class Client:
@@ -325,10 +332,7 @@ class Client:
             self._socket = await self._session.ws_connect(
                 f"{self.url}/api/websocket", max_msg_size=0, compress=0
             )
-            await self._socket.receive_json()
-            await self._socket.send_json({"type": "auth", "access_token": self.token})
-            if (answer := await self._socket.receive_json())["type"] != "auth_ok":
-                raise HomeAssistantError(f"The WebSocket does not open: {answer}")
+            await self._authenticate()
         except BaseException:
             await self._session.close()
             raise
@@ -356,6 +360,13 @@ class Client:
         async with self._session.post(f"{self.url}/auth/token", data=form) as response:
             token: str = (await response.json())["access_token"]
         return token
+
+    async def _authenticate(self) -> None:
+        """Show the access token at the WebSocket's door."""
+        await self._socket.receive_json()
+        await self._socket.send_json({"type": "auth", "access_token": self.token})
+        if (answer := await self._socket.receive_json())["type"] != "auth_ok":
+            raise HomeAssistantError(f"The WebSocket does not open: {answer}")
 
     async def _read(self) -> None:
         """Hand answers and events on, events with the monotonic time at which they came."""
@@ -453,9 +464,7 @@ class Client:
                     f"{result.get('description_placeholders')}"
                 )
             filled = _fill_in(result["data_schema"], answers)
-            result = await self.post(
-                f"/api/config/config_entries/flow/{result['flow_id']}", filled
-            )
+            result = await self.post(f"/api/config/config_entries/flow/{result['flow_id']}", filled)
         if result["type"] != "create_entry":
             raise HomeAssistantError(f"The config flow ends with {result}")
         entry: dict[str, Any] = result["result"]

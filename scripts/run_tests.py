@@ -1,0 +1,177 @@
+"""Run the test suites in the environment of a Home Assistant version.
+
+Runs on any Python from 3.11 with the standard library and pip alone:
+
+    scripts/test [unit|integration|conformance|peers …] [--home-assistant minimum|newest]
+                 [--coverage] [-- arguments for pytest]
+
+All suites run unless some are named. Ends with the sum of all suites, and with a
+status other than 0 if a test failed, a suite is empty, or a suite could not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from scripts import environment
+
+ROOT = environment.ROOT
+SUITES = ("unit", "integration", "conformance", "peers")
+PEERS = {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"}
+PYTEST_NO_TESTS = 5
+
+
+@dataclass
+class Tally:
+    """What happened to the tests of all suites."""
+
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("passed", "failed", "errors", "skipped"), 0)
+    )
+    problems: list[str] = field(default_factory=list)
+    skipped_suites: list[str] = field(default_factory=list)
+
+    def add(self, report: Path) -> None:
+        """Add the figures of a suite from its JUnit report."""
+        for suite in ET.parse(report).getroot().iter("testsuite"):
+            figure = {
+                name: int(suite.get(name, "0"))
+                for name in ("tests", "failures", "errors", "skipped")
+            }
+            self.counts["failed"] += figure["failures"]
+            self.counts["errors"] += figure["errors"]
+            self.counts["skipped"] += figure["skipped"]
+            self.counts["passed"] += figure["tests"] - sum(
+                figure[name] for name in ("failures", "errors", "skipped")
+            )
+
+    def sentence(self) -> str:
+        """Return the sum in one line."""
+        shown = [f"{self.counts['passed']} passed", f"{self.counts['failed']} failed"]
+        shown += [f"{self.counts[name]} {name}" for name in ("errors", "skipped")
+                  if self.counts[name]]  # fmt: skip
+        return ", ".join(shown)
+
+
+def missing_peers() -> list[str]:
+    """Return the programs of real SIP software that are not on this machine."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"])
+    return [program for program in PEERS if not shutil.which(program, path=path)]
+
+
+def provide_peers() -> str | None:
+    """Install the Debian packages of the peers; returns why that cannot be, or None."""
+    if not (missing := missing_peers()):
+        return None
+    packages = [PEERS[program] for program in missing]
+    wanted = f"it needs {', '.join(missing)} (apt-get install {' '.join(packages)})"
+    if not shutil.which("apt-get"):
+        return f"{wanted}, and this machine has no apt-get"
+    if os.geteuid() != 0:
+        return f"{wanted}, and only root can install them"
+    environment.say(f"Installing {', '.join(packages)} …")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
+    try:
+        environment.run("apt-get", "update", env=env)
+        environment.run(*install, env=env)
+    except environment.SetupError as error:
+        return f"{wanted}, and they cannot be installed here: {error}"
+    if missing := missing_peers():
+        return f"{wanted}, and the packages did not bring them"
+    return None
+
+
+def run_suite(suite: str, python: Path, arguments: list[str], tally: Tally) -> None:
+    """Run one suite and add what came out of it."""
+    folder = ROOT / "tests" / suite
+    if not any(folder.rglob("test_*.py")):
+        tally.problems.append(f"tests/{suite} has no tests.")
+        return
+    print(f"\n── {suite} ──", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "report.xml"
+        done = subprocess.run(
+            [python, "-m", "pytest", folder.relative_to(ROOT), f"--junitxml={report}", *arguments],
+            cwd=ROOT,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if report.exists():
+            tally.add(report)
+    if done.returncode == PYTEST_NO_TESTS:
+        tally.problems.append(f"No test of tests/{suite} was run: {' '.join(arguments)}.")
+    elif done.returncode:
+        tally.problems.append(f"The suite “{suite}” failed (pytest ended with {done.returncode}).")
+
+
+def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Read the command line; what follows ``--`` is pytest's."""
+    ours, extra = words, []
+    if "--" in words:
+        cut = words.index("--")
+        ours, extra = words[:cut], words[cut + 1 :]
+    parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__.splitlines()[0])
+    parser.add_argument("suites", nargs="*", metavar="suite", help=f"of {', '.join(SUITES)}")
+    parser.add_argument(
+        "--home-assistant",
+        choices=("minimum", "newest"),
+        default="newest",
+        help="the version that the tests run with (default: newest)",
+    )
+    parser.add_argument("--coverage", action="store_true", help="measure and show the coverage")
+    options = parser.parse_args(ours)
+    if unknown := [suite for suite in options.suites if suite not in SUITES]:
+        parser.error(f"no such suite: {', '.join(unknown)} (choose from {', '.join(SUITES)})")
+    return options, extra
+
+
+def main() -> int:
+    """Run what the command line asks for; returns the exit status."""
+    options, extra = parse(sys.argv[1:])
+    began = time.monotonic()
+    suites = options.suites or list(SUITES)
+    tally = Tally()
+    try:
+        python = environment.environment(options.home_assistant)
+    except environment.SetupError as error:
+        environment.say(str(error))
+        return 1
+    if "peers" in suites and (reason := provide_peers()):
+        suites = [suite for suite in suites if suite != "peers"]
+        tally.skipped_suites.append(f"Skipped the suite “peers”: {reason}.")
+    arguments = ["-p", "no:cacheprovider", *extra]
+    if options.coverage:
+        (ROOT / ".coverage").unlink(missing_ok=True)
+        arguments = ["--cov", "--cov-append", "--cov-report=", *arguments]
+    for suite in suites:
+        run_suite(suite, python, arguments, tally)
+    if options.coverage:
+        subprocess.run(
+            [python, "-m", "coverage", "report", "--skip-covered"], cwd=ROOT, check=False
+        )
+    print()
+    for sentence in (*tally.skipped_suites, *tally.problems):
+        print(sentence)
+    version = environment.run(
+        python, "-c", "from importlib.metadata import version; print(version('homeassistant'))"
+    ).strip()
+    print(
+        f"Home Assistant {version}, "
+        f"{', '.join(suites)}: {tally.sentence()} in {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
+    return 1 if tally.problems or tally.counts["failed"] or tally.counts["errors"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

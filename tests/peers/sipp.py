@@ -35,9 +35,8 @@ class Sipp(Peer):
 
     async def ready(self) -> None:
         """Wait until SIPp listens; its screen tells that a second later."""
-        table = Path("/proc/net/udp6" if ":" in self.address else "/proc/net/udp")
         for _ in range(250):
-            if f":{self.port:04X} " in table.read_text():
+            if self._listens():
                 return
             await asyncio.sleep(0.02)
         raise PeerError(f"SIPp does not serve:\n{self.tail()}")
@@ -50,6 +49,11 @@ class Sipp(Peer):
                 f"SIPp ended {self.scenario} with {status}:\n{self._file('errors.log')}\n"
                 f"{self._file('messages.log')}"
             )
+
+    def _listens(self) -> bool:
+        """Tell whether the port is in the kernel's table of UDP sockets."""
+        table = Path("/proc/net/udp6" if ":" in self.address else "/proc/net/udp")
+        return f":{self.port:04X} " in table.read_text()
 
     def _file(self, name: str) -> str:
         """Return one of SIPp's own files."""

@@ -1,0 +1,1 @@
+"""Tests of the repository itself: its walls, its metadata, its documents."""

@@ -1,0 +1,242 @@
+"""What the engine does for each command, whatever carries the commands to it."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import assert_never
+from weakref import WeakValueDictionary
+
+from ..errors import (
+    DigitsInvalidError,
+    EngineError,
+    NumberInvalidError,
+    ProtocolError,
+    RegistrationError,
+    StatusInvalidError,
+    TelephonyError,
+)
+from .backend import Backend, BackendListener, Registered
+from .lines import Lines, Timing
+from .protocol import (
+    AddLine,
+    Answer,
+    CallEnded,
+    CallEvent,
+    CallIncoming,
+    Command,
+    Dial,
+    Dialled,
+    Event,
+    Failure,
+    HangUp,
+    Hello,
+    Probed,
+    ProbeLine,
+    Reject,
+    RemoveLine,
+    Reply,
+    Result,
+    SendDtmf,
+    Shutdown,
+    SoundDirection,
+    SoundFrame,
+    StreamSound,
+)
+
+_LOGGER = logging.getLogger(__name__)
+_DIALLABLE = re.compile(r"[0-9*#]{1,64}")
+_KEYPAD = re.compile(r"[0-9*#A-D]{1,128}")
+
+type MakeBackend = Callable[[BackendListener], Backend]
+
+
+class Turns:
+    """Locks by name: who asks first for a name goes first, and names cost nothing afterwards."""
+
+    def __init__(self) -> None:
+        """Begin with no lock."""
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, name: str) -> AsyncIterator[None]:
+        """Wait for the turn of a name."""
+        lock = self._locks.get(name)
+        if lock is None:
+            self._locks[name] = lock = asyncio.Lock()
+        async with lock:
+            yield
+
+
+class Engine:
+    """Lines and calls over one back end; tells what happens to ``emit`` and ``emit_sound``."""
+
+    def __init__(
+        self,
+        make_backend: MakeBackend,
+        *,
+        emit: Callable[[Event], None],
+        emit_sound: Callable[[SoundFrame], None],
+        timing: Timing | None = None,
+    ) -> None:
+        """Make the back end; ``start`` makes it ready."""
+        self.backend = make_backend(self)
+        self._emit = emit
+        self._emit_sound = emit_sound
+        self._lines = Lines(self.backend, emit, timing)
+        self._turns = Turns()
+        self._announced: set[str] = set()
+        self._held: dict[str, list[CallEvent]] = {}
+
+    async def start(self) -> None:
+        """Make the back end ready."""
+        await self.backend.start()
+
+    async def release(self) -> None:
+        """Remove every line: its calls end and it is un-registered."""
+        await self._lines.clear()
+
+    async def close(self) -> None:
+        """Remove every line and end the back end."""
+        await self.release()
+        await self.backend.close()
+
+    async def carry_out(self, command: Command) -> Reply:
+        """Do what a command asks; a failure comes back as ``Failure``, nothing is raised.
+
+        May run many times at once. Commands for the same line, and those for the same call,
+        take their turns in the order in which they were begun; digits do not hold up a hang-up.
+        """
+        try:
+            return await self._carry_out(command)
+        except TelephonyError as error:
+            return Failure.of(command.id, error)
+        except Exception:
+            _LOGGER.exception("The command %s failed", command.kind)
+            return Failure.of(command.id, EngineError())
+
+    async def _carry_out(self, command: Command) -> Reply:
+        """Do what a command asks, or raise."""
+        match command:
+            case AddLine() | RemoveLine():
+                async with self._turns.turn(f"line {command.line}"):
+                    await self._change_line(command)
+            case ProbeLine():
+                return await self._probe(command)
+            case Dial():
+                async with self._turns.turn(f"dial {command.line}"):
+                    return await self._dial(command)
+            case Answer() | Reject() | HangUp():
+                async with self._turns.turn(f"call {command.call}"):
+                    await self._change_call(command)
+            case SendDtmf():
+                if not _KEYPAD.fullmatch(command.digits):
+                    raise DigitsInvalidError(digits=command.digits)
+                async with self._turns.turn(f"digits {command.call}"):
+                    await self.backend.send_dtmf(command.call, command.digits)
+            case StreamSound():
+                self.backend.stream_sound(command.call, enabled=command.enabled)
+            case Shutdown():
+                await self.release()
+            case Hello():
+                raise ProtocolError(detail="a second hello")
+            case _:
+                raise ProtocolError(detail=f"no command: {command.kind}")
+        return Result(id=command.id)
+
+    async def _change_line(self, command: AddLine | RemoveLine) -> None:
+        """Add or remove a line."""
+        match command:
+            case AddLine():
+                await self._lines.add(command.line, command.config)
+            case RemoveLine():
+                await self._lines.remove(command.line)
+            case _:
+                assert_never(command)
+
+    async def _probe(self, command: ProbeLine) -> Probed:
+        """Prove a configuration at the gateway."""
+        standing = await self._lines.probe(command.config)
+        return Probed(
+            id=command.id,
+            family=standing.account.family,
+            gateway_address=standing.account.gateway,
+            local_address=standing.registered.local_address,
+        )
+
+    async def _dial(self, command: Dial) -> Dialled:
+        """Place a call; what the back end tells of it before that is done waits for the reply."""
+        if not _DIALLABLE.fullmatch(command.number):
+            raise NumberInvalidError(number=command.number)
+        standing = self._lines.standing(command.line)
+        held = self._held[command.line] = []
+        try:
+            placed = await self.backend.dial(command.line, command.number)
+        finally:
+            del self._held[command.line]
+        self._announced.add(placed.call)
+        early = [event for event in held if event.call == placed.call]
+        asyncio.get_running_loop().call_soon(self._tell_all, early)
+        return Dialled(
+            id=command.id,
+            call=placed.call,
+            channel=placed.channel,
+            family=standing.account.family,
+        )
+
+    async def _change_call(self, command: Answer | Reject | HangUp) -> None:
+        """Answer, reject or end a call."""
+        match command:
+            case Answer():
+                await self.backend.answer(command.call)
+            case Reject():
+                if not 400 <= command.status <= 699:
+                    raise StatusInvalidError(code=str(command.status))
+                await self.backend.reject(command.call, command.status)
+            case HangUp():
+                await self.backend.hang_up(command.call)
+            case _:
+                assert_never(command)
+
+    def play(self, message: bytes) -> None:
+        """Take a binary message: 20 ms to be sent in a call."""
+        try:
+            frame = SoundFrame.decode(message)
+        except ProtocolError as error:
+            _LOGGER.warning("Sound that cannot be understood: %s", error)
+            return
+        if frame.direction is SoundDirection.PLAY:
+            self.backend.play(frame)
+
+    def registration_lost(self, line: str, error: RegistrationError) -> None:
+        """Hand a loss to the line."""
+        self._lines.lost(line, error)
+
+    def registration_refreshed(self, line: str, registered: Registered) -> None:
+        """Hand a refresh to the line."""
+        self._lines.refreshed(line, registered)
+
+    def call_event(self, event: CallEvent) -> None:
+        """Tell what happened to a call, never before the call itself was told."""
+        if isinstance(event, CallIncoming):
+            self._announced.add(event.call)
+        if event.call in self._announced:
+            self._tell(event)
+        elif event.line in self._held:
+            self._held[event.line].append(event)
+
+    def sound(self, frame: SoundFrame) -> None:
+        """Pass sound on."""
+        self._emit_sound(frame)
+
+    def _tell_all(self, events: list[CallEvent]) -> None:
+        """Tell the events of a call that came before the reply to its ``Dial`` was sent."""
+        for event in events:
+            self._tell(event)
+
+    def _tell(self, event: CallEvent) -> None:
+        """Tell an event and forget a call that ended."""
+        if isinstance(event, CallEnded):
+            self._announced.discard(event.call)
+        self._emit(event)

@@ -1,0 +1,431 @@
+"""The policy above the back ends: where a line registers, and when it tries again."""
+
+import asyncio
+import itertools
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..address import Endpoint, resolve
+from ..calls import Family
+from ..errors import (
+    CredentialsRejectedError,
+    EngineError,
+    ExtensionUnavailableError,
+    FamilyMissingError,
+    GatewaySilentError,
+    GatewayUnreachableError,
+    LineNotRegisteredError,
+    LineUnknownError,
+    NameNotResolvedError,
+    OnlyIPv4AnswersError,
+    OnlyIPv6AnswersError,
+    RegistrationError,
+    RegistrationRefusedError,
+    TelephonyError,
+)
+from .backend import Account, Backend, Registered
+from .protocol import FamilyChoice, LineConfig, RegistrationChanged, RegistrationState
+
+_LOGGER = logging.getLogger(__name__)
+_RANDOM = random.SystemRandom()
+_MOST_ADDRESSES_OF_A_FAMILY = 2
+_FINAL = (CredentialsRejectedError, ExtensionUnavailableError)
+_NO_ANSWER = (GatewaySilentError, GatewayUnreachableError)
+_ANSWER = (*_FINAL, RegistrationRefusedError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """When a line tries again, in seconds.
+
+    ``attempt`` bounds one address, ``first_pause`` doubles up to ``longest_pause``,
+    attempts start at least ``spacing`` apart, and a registration that lasted ``healthy`` ends
+    the doubling. With these a line is back within 30 s of its gateway.
+    """
+
+    attempt: float = 6.0
+    resolve: float = 5.0
+    first_pause: float = 2.0
+    longest_pause: float = 20.0
+    spacing: float = 1.0
+    healthy: float = 10.0
+    unregister: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A registration that stands: with which account, and what the gateway said."""
+
+    account: Account
+    registered: Registered
+
+
+async def find_endpoints(
+    config: LineConfig, families: Sequence[Family], *, time_limit: float
+) -> tuple[list[Endpoint], list[Endpoint]]:
+    """Return the gateway's literals of the wanted family, and those of the other.
+
+    IPv6 comes first, at most two of a family. Raises NameNotResolvedError or FamilyMissingError.
+    """
+    try:
+        async with asyncio.timeout(time_limit):
+            found = await resolve(config.gateway)
+    except TimeoutError:
+        raise NameNotResolvedError(address=config.gateway) from None
+    wanted: list[Endpoint] = []
+    other: list[Endpoint] = []
+    for family in Family:
+        if family not in families:
+            continue
+        of_family = [item for item in found if item.family is family][:_MOST_ADDRESSES_OF_A_FAMILY]
+        fits = config.family is FamilyChoice.AUTOMATIC or config.family.value == family.value
+        (wanted if fits else other).extend(of_family)
+    if not wanted:
+        raise FamilyMissingError(address=config.gateway, family=config.family.value)
+    return wanted, other
+
+
+def _account(config: LineConfig, endpoint: Endpoint) -> Account:
+    """Return the account of a line at one of the gateway's addresses."""
+    return Account(
+        gateway=endpoint.address,
+        family=endpoint.family,
+        extension=config.extension,
+        user_id=config.user_id,
+        password=config.password,
+        port=config.port,
+        expires=config.expires,
+    )
+
+
+def _most_telling(errors: Sequence[TelephonyError]) -> TelephonyError:
+    """Return the failure that says most: an answer before silence, silence before no route."""
+    return min(
+        errors,
+        key=lambda error: (
+            isinstance(error, GatewayUnreachableError),
+            isinstance(error, _NO_ANSWER),
+        ),
+    )
+
+
+class Registrar:
+    """Registers lines at one address after the other, through a back end."""
+
+    def __init__(self, backend: Backend, timing: Timing) -> None:
+        """Keep the back end and the bounds."""
+        self.backend = backend
+        self.timing = timing
+
+    async def endpoints(self, config: LineConfig) -> tuple[list[Endpoint], list[Endpoint]]:
+        """Return the wanted and the other addresses of a line's gateway."""
+        return await find_endpoints(config, self.backend.families, time_limit=self.timing.resolve)
+
+    async def register(
+        self, line: str, config: LineConfig, endpoints: Sequence[Endpoint]
+    ) -> Standing:
+        """Register at the first address that takes it.
+
+        Goes on to the next address for everything but a verdict on the account, which
+        another address would only repeat. Raises the most telling failure.
+        """
+        errors: list[TelephonyError] = []
+        for endpoint in endpoints:
+            account = _account(config, endpoint)
+            try:
+                return Standing(account=account, registered=await self._register(line, account))
+            except _FINAL:
+                raise
+            except TelephonyError as error:
+                _LOGGER.debug("Line %s at %s: %s", line, endpoint.address, error)
+                errors.append(error)
+        raise _most_telling(errors)
+
+    async def unregister(self, line: str) -> None:
+        """Un-register a line within the bound, whatever the gateway does."""
+        try:
+            async with asyncio.timeout(self.timing.unregister + 1):
+                await self.backend.unregister(line)
+        except LineUnknownError:
+            return
+        except TimeoutError, TelephonyError:
+            _LOGGER.debug("Line %s could not be un-registered", line)
+
+    async def _register(self, line: str, account: Account) -> Registered:
+        """Register at one address; a back end that overruns its bound counts as silence."""
+        try:
+            async with asyncio.timeout(self.timing.attempt * 4):
+                return await self.backend.register(line, account, time_limit=self.timing.attempt)
+        except TimeoutError:
+            raise GatewaySilentError(address=account.gateway, family=account.family.value) from None
+
+
+class LineKeeper:
+    """Keeps one line registered until it is closed or its account is rejected."""
+
+    def __init__(
+        self,
+        line: str,
+        config: LineConfig,
+        registrar: Registrar,
+        emit: Callable[[RegistrationChanged], None],
+    ) -> None:
+        """Take the line; ``start`` sets to work."""
+        self.line = line
+        self.config = config
+        self.standing: Standing | None = None
+        self._registrar = registrar
+        self._emit = emit
+        self._last: Endpoint | None = None
+        self._disturbed = asyncio.Event()
+        self._loss: TelephonyError | None = None
+        self._failures = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Register and keep registered."""
+        self._tell(RegistrationState.REGISTERING)
+        self._task = asyncio.create_task(self._keep(), name=f"line {self.line}")
+
+    async def stop(self) -> None:
+        """Try no more, and leave the registration as it is."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def close(self) -> None:
+        """Try no more and un-register."""
+        await self.stop()
+        await self._registrar.unregister(self.line)
+        self.standing = None
+        self._tell(RegistrationState.UNREGISTERED)
+
+    def lost(self, error: TelephonyError) -> None:
+        """Take note that the back end could not refresh the registration."""
+        if self.standing is None:
+            return
+        self.standing = None
+        self._loss = error
+        self._disturbed.set()
+
+    def refreshed(self, registered: Registered) -> None:
+        """Take note of a refresh; tells only what changed by it."""
+        if self.standing is None or self.standing.registered == registered:
+            return
+        self.standing = Standing(account=self.standing.account, registered=registered)
+        self._tell_registered()
+
+    def renew(self) -> None:
+        """Register anew now: somebody else may have taken our place at the gateway."""
+        if self.standing:
+            self._disturbed.set()
+
+    async def _keep(self) -> None:
+        """Register, wait for a loss, and begin again, until the account is rejected."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._disturbed.clear()
+            self._loss = None
+            began = loop.time()
+            try:
+                await self._register()
+            except _FINAL as error:
+                self._reject(error)
+                return
+            except TelephonyError as error:
+                await self._pause(error, spent=loop.time() - began)
+                continue
+            took = loop.time()
+            await self._disturbed.wait()
+            if isinstance(self._loss, _FINAL):
+                self._reject(self._loss)
+                return
+            lasted = loop.time() - took >= self._registrar.timing.healthy
+            if lasted:
+                self._failures = 0
+            if self._loss and not lasted:
+                await self._pause(self._loss, spent=0.0)
+                continue
+            if self._loss:
+                self._tell(RegistrationState.FAILED, self._loss, retry_in=0.0)
+            await asyncio.sleep(began + self._registrar.timing.spacing - loop.time())
+
+    async def _register(self) -> None:
+        """Make one attempt over all addresses; what worked last comes first."""
+        former, self.standing = self.standing, None
+        try:
+            wanted, _ = await self._registrar.endpoints(self.config)
+            if self._last:
+                last = self._last
+                wanted.sort(key=lambda item: (item != last, item.family is not last.family))
+            self.standing = await self._registrar.register(self.line, self.config, wanted)
+        except TelephonyError:
+            raise
+        except Exception as error:
+            _LOGGER.exception("Line %s could not be registered", self.line)
+            raise EngineError from error
+        account = self.standing.account
+        self._last = Endpoint(address=account.gateway, family=account.family)
+        if self.standing != former:
+            self._tell_registered()
+
+    async def _pause(self, error: TelephonyError, *, spent: float) -> None:
+        """Tell a failure and wait, longer each time; the time spent trying counts as waiting."""
+        timing = self._registrar.timing
+        longest = min(timing.first_pause * 2**self._failures, timing.longest_pause)
+        self._failures = min(self._failures + 1, 16)
+        pause = max(longest * _RANDOM.uniform(0.75, 1.0) - spent, timing.spacing)
+        self._tell(RegistrationState.FAILED, error, retry_in=pause)
+        await asyncio.sleep(pause)
+
+    def _reject(self, error: TelephonyError) -> None:
+        """Tell that the account is rejected; nothing more is sent."""
+        self.standing = None
+        self._tell(RegistrationState.REJECTED, error)
+
+    def _tell_registered(self) -> None:
+        """Tell the registration that stands."""
+        self._tell(RegistrationState.REGISTERED)
+
+    def _tell(
+        self,
+        state: RegistrationState,
+        error: TelephonyError | None = None,
+        *,
+        retry_in: float | None = None,
+    ) -> None:
+        """Tell where the registration stands."""
+        standing = self.standing
+        self._emit(
+            RegistrationChanged(
+                at=time.time(),
+                line=self.line,
+                state=state,
+                family=standing.account.family if standing else None,
+                gateway_address=standing.account.gateway if standing else None,
+                local_address=standing.registered.local_address if standing else None,
+                expires=standing.registered.expires if standing else None,
+                reason=error.reason if error else None,
+                placeholders=error.placeholders if error else {},
+                retry_in=retry_in,
+            )
+        )
+
+
+class Lines:
+    """All lines of the engine, and probes beside them."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        emit: Callable[[RegistrationChanged], None],
+        timing: Timing | None = None,
+    ) -> None:
+        """Begin with no line."""
+        self._registrar = Registrar(backend, timing or Timing())
+        self._emit = emit
+        self._keepers: dict[str, LineKeeper] = {}
+        self._probe_numbers = itertools.count(1)
+        self._clearing = asyncio.Lock()
+
+    async def add(self, line: str, config: LineConfig) -> None:
+        """Keep a line registered from now on.
+
+        A line of that name is replaced; with the very same configuration its calls stay.
+        """
+        if former := self._keepers.pop(line, None):
+            await (former.stop() if former.config == config else former.close())
+        keeper = LineKeeper(line, config, self._registrar, self._emit)
+        self._keepers[line] = keeper
+        keeper.start()
+
+    async def remove(self, line: str) -> None:
+        """Hang up, un-register and forget a line. Raises LineUnknownError."""
+        if line not in self._keepers:
+            raise LineUnknownError(line=line)
+        await self._keepers.pop(line).close()
+
+    async def clear(self) -> None:
+        """Remove every line, all at the same time."""
+        async with self._clearing:
+            keepers = list(self._keepers.values())
+            self._keepers.clear()
+            await asyncio.gather(*(keeper.close() for keeper in keepers))
+
+    def standing(self, line: str) -> Standing:
+        """Return a line's registration. Raises LineUnknownError or LineNotRegisteredError."""
+        if line not in self._keepers:
+            raise LineUnknownError(line=line)
+        if standing := self._keepers[line].standing:
+            return standing
+        raise LineNotRegisteredError
+
+    def lost(self, line: str, error: RegistrationError) -> None:
+        """Take a back end's word that a registration is lost."""
+        if keeper := self._keepers.get(line):
+            keeper.lost(error)
+
+    def refreshed(self, line: str, registered: Registered) -> None:
+        """Take a back end's word that a registration was refreshed."""
+        if keeper := self._keepers.get(line):
+            keeper.refreshed(registered)
+
+    async def probe(self, config: LineConfig) -> Standing:
+        """Register once with a configuration, from a socket of its own, and un-register.
+
+        Raises what a registration raises, and OnlyIPv4AnswersError or OnlyIPv6AnswersError
+        when the chosen family is silent and the other is not. A line of this engine that uses the
+        same extension registers anew afterwards, because a gateway may give an extension's
+        place to the newest.
+        """
+        line = f"probe {next(self._probe_numbers)}"
+        wanted, other = await self._registrar.endpoints(config)
+        try:
+            return await self._probe(line, config, wanted, other)
+        finally:
+            await self._registrar.unregister(line)
+            for keeper in self._same_extension(config, [*wanted, *other]):
+                keeper.renew()
+
+    async def _probe(
+        self, line: str, config: LineConfig, wanted: list[Endpoint], other: list[Endpoint]
+    ) -> Standing:
+        """Register the private line of a probe."""
+        try:
+            return await self._registrar.register(line, config, wanted)
+        except ExtensionUnavailableError:
+            for keeper in self._same_extension(config, wanted):
+                same = (keeper.config.user_id, keeper.config.password)
+                if keeper.standing and same == (config.user_id, config.password):
+                    return keeper.standing
+            raise
+        except _NO_ANSWER:
+            if not other or not await self._answers(line, config, other):
+                raise
+        only = OnlyIPv4AnswersError if other[0].family is Family.IPV4 else OnlyIPv6AnswersError
+        raise only(address=wanted[0].address, other_address=other[0].address)
+
+    async def _answers(self, line: str, config: LineConfig, endpoints: list[Endpoint]) -> bool:
+        """Return whether a SIP server answers at one of the addresses, whatever it says."""
+        try:
+            await self._registrar.register(line, config, endpoints)
+        except TelephonyError as error:
+            return isinstance(error, _ANSWER)
+        return True
+
+    def _same_extension(
+        self, config: LineConfig, endpoints: Sequence[Endpoint]
+    ) -> list[LineKeeper]:
+        """Return the lines that are registered as the same extension of the same gateway."""
+        addresses = {endpoint.address for endpoint in endpoints}
+        return [
+            keeper
+            for keeper in self._keepers.values()
+            if keeper.standing
+            and keeper.standing.account.gateway in addresses
+            and keeper.config.port == config.port
+            and keeper.config.extension == config.extension
+        ]

@@ -1,0 +1,143 @@
+"""The life of the engine process: arguments, log, priority, serving, and a clean end."""
+
+import argparse
+import asyncio
+import faulthandler
+import gc
+import importlib
+import ipaddress
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+from aiohttp import web
+
+from ..address import bracketed
+from .backend import Backend
+from .log_lines import RecordFormatter
+from .server import Server
+
+_LOGGER = logging.getLogger(__name__)
+_PACKAGE = __name__.rpartition(".")[0]
+_LINGER_SECONDS = 5.0
+_CLOSE_SECONDS = 5.0
+_HEARTBEAT_SECONDS = 30.0
+_PRIORITY = -10
+READY = "ready"
+
+
+def _native() -> type[Backend]:
+    """Load the native back end."""
+    module = importlib.import_module(".native.backend", _PACKAGE)
+    backend: type[Backend] = module.NativeBackend
+    return backend
+
+
+BACKENDS: Mapping[str, Callable[[], type[Backend]]] = {"native": _native}
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    backends: Mapping[str, Callable[[], type[Backend]]] = BACKENDS,
+) -> NoReturn:
+    """Run the engine until it is to end, and end the process."""
+    options = _parser(backends).parse_args(arguments)
+    _set_log_up(options.log_level)
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
+    status = 1
+    try:
+        asyncio.Runner().run(_run(options, backends[options.backend]))
+        status = 0
+    except Exception:
+        _LOGGER.exception("The engine failed")
+    logging.shutdown()
+    # A name that is still being looked up would hold the interpreter until the resolver gives up.
+    os._exit(status)
+
+
+def _parser(backends: Mapping[str, Callable[[], type[Backend]]]) -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(prog="hikari-denwa-engine", description=__doc__)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--socket", type=Path, help="local socket to make; ends with its parent")
+    where.add_argument("--listen", metavar="HOST:PORT", help="TCP address; port 0 for a free one")
+    parser.add_argument("--token-file", type=Path, help="what clients over TCP must know")
+    parser.add_argument("--backend", choices=sorted(backends), default="native")
+    parser.add_argument("--log-level", choices=logging.getLevelNamesMapping(), default="INFO")
+    return parser
+
+
+def _set_log_up(level: str) -> None:
+    """Write the log to stderr as lines that the client reads back."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(RecordFormatter(_PACKAGE))
+    logging.basicConfig(level=level, handlers=[handler])
+    logging.getLogger("asyncio").setLevel(max(logging.INFO, logging.getLogger().level))
+    faulthandler.enable()
+
+
+async def _run(options: argparse.Namespace, load_backend: Callable[[], type[Backend]]) -> None:
+    """Serve until the end, then close within bounds."""
+    token = options.token_file.read_text().strip() if options.token_file else None
+    server = Server(
+        load_backend(),
+        token=token,
+        linger=_LINGER_SECONDS if options.socket else None,
+        heartbeat=None if options.socket else _HEARTBEAT_SECONDS,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop.set)
+    await server.start()
+    try:
+        await _site(options, server, token).start()
+        if options.socket:
+            threading.Thread(target=_watch_parent, args=(loop, server), daemon=True).start()
+        gc.collect()
+        gc.freeze()
+        _tell_ready(server)
+        await server.stop.wait()
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await server.close()
+
+
+def _site(options: argparse.Namespace, server: Server, token: str | None) -> web.BaseSite:
+    """Return where the engine listens; without a token that is this machine only."""
+    if options.socket:
+        return web.UnixSite(server.runner, options.socket)
+    host, _, port = options.listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not token and not ipaddress.ip_address(host).is_loopback:
+        raise ValueError("without a token the engine listens on loopback only")
+    return web.TCPSite(server.runner, host, int(port))
+
+
+def _watch_parent(loop: asyncio.AbstractEventLoop, server: Server) -> None:
+    """End the engine when its standard input ends, as it does however the parent dies."""
+    with suppress(OSError):
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(server.stop.set)
+
+
+def _tell_ready(server: Server) -> None:
+    """Tell the parent where the engine listens; whatever is printed later joins the log."""
+    address = server.runner.addresses[0]
+    where = address if isinstance(address, str) else _host_and_port(address)
+    os.write(sys.stdout.fileno(), f"{READY} {where}\n".encode())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+
+def _host_and_port(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """Return a TCP address as a URL has it."""
+    return f"{bracketed(address[0])}:{address[1]}"

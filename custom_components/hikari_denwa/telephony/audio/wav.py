@@ -1,0 +1,39 @@
+"""WAV headers for streams whose length nobody knows yet (RIFF, sizes 0xFFFFFFFF)."""
+
+import struct
+
+from .g711 import SAMPLE_RATE
+
+_UNKNOWN = 0xFFFFFFFF
+_PCM = 1
+_MULAW = 7
+
+
+def linear16_header(*, channels: int = 1, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """Return the 44 bytes before endless linear 16 bit little-endian sound."""
+    width = 2 * channels
+    fmt = struct.pack("<HHIIHH", _PCM, channels, sample_rate, sample_rate * width, width, 16)
+    return _riff(_chunk(b"fmt ", fmt))
+
+
+def ulaw_header(*, channels: int = 1, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """Return the 58 bytes before endless µ-law sound (format 7)."""
+    fmt = struct.pack(
+        "<HHIIHHH", _MULAW, channels, sample_rate, sample_rate * channels, channels, 8, 0
+    )
+    # Every format but linear wants its number of samples as well.
+    return _riff(_chunk(b"fmt ", fmt) + _chunk(b"fact", struct.pack("<I", _UNKNOWN)))
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    """Return a RIFF chunk."""
+    return struct.pack("<4sI", name, len(body)) + body
+
+
+def _riff(chunks: bytes) -> bytes:
+    """Return everything up to the first sample."""
+    return (
+        struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE")
+        + chunks
+        + struct.pack("<4sI", b"data", _UNKNOWN)
+    )

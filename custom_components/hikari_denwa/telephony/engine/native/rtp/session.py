@@ -1,0 +1,340 @@
+"""The sound of one call: two UDP sockets, paced sending, playout, keypad digits."""
+
+import asyncio
+import contextlib
+import ipaddress
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from ....audio.dtmf import DtmfDetector
+from ....errors import SoundPortsExhaustedError
+from ...protocol import FRAME_BYTES, SILENCE, SoundDirection, SoundFlag
+from .pacing import Pacer
+from .packet import COMFORT_NOISE, PCMU, RtpPacket
+from .playout import PlayoutBuffer, PlayoutStatistics
+from .source import SoundSource
+
+_PORT_TRIES = 64
+_EXPEDITED_FORWARDING = 46 << 2  # RFC 3246, in the place of the former TOS octet
+_LARGEST_DATAGRAM = 2048
+_READ_AT_ONCE = 128
+# What we send late by more is of no use to the other side's playout buffer.
+_SEND_CATCH_UP = 5
+# What we hear late is still of use to who listens or records.
+_PLAY_CATCH_UP = 50
+_PLAYED_TYPES = frozenset((PCMU, COMFORT_NOISE))
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedFrame:
+    """20 ms of µ-law as heard (FAR) or sent (NEAR). ``played_at`` is Unix time in microseconds."""
+
+    direction: SoundDirection
+    number: int
+    payload: bytes
+    played_at: int
+    flags: SoundFlag
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RtpStatistics:
+    """A session so far.
+
+    ``sent`` packets; ``unsent`` those that the system did not take; ``passed_over`` frames
+    that a stall of this process cost; ``play_dropped`` frames that overran the play queue;
+    ``refused`` datagrams that were no RTP or not the gateway's; ``latched`` the source that
+    we send to, if it is not the signalled one; ``last_received`` loop time in seconds.
+    """
+
+    sent: int
+    unsent: int
+    passed_over: int
+    play_dropped: int
+    refused: int
+    latched: tuple[str, int] | None
+    last_received: float | None
+    playout: PlayoutStatistics
+
+
+class RtpSession:
+    """Sends and plays 20 ms of PCMU every 20 ms from ``start`` to ``close``.
+
+    Packets are taken from the signalled host alone, from whatever port; where they
+    come from is where ours go (symmetric RTP, RFC 4961). Who is told of frames and digits
+    must not wait.
+    """
+
+    def __init__(
+        self,
+        sockets: tuple[socket.socket, socket.socket],
+        *,
+        on_frame: Callable[[PlayedFrame], None],
+        on_digit: Callable[[str], None],
+    ) -> None:
+        """Own the bound sockets, RTP and RTCP; ``open`` makes them."""
+        self.streaming = False
+        self._loop = asyncio.get_running_loop()
+        self._socket, self._control_socket = sockets
+        self._on_frame = on_frame
+        self._on_digit = on_digit
+        self._pacer = Pacer(self._loop, self._periods_due)
+        self._source = SoundSource()
+        self._playout = PlayoutBuffer()
+        self._detector = DtmfDetector()
+        self._signalled: tuple[str, int] | None = None
+        self._hosts: frozenset[str] = frozenset()
+        self._remote: tuple[str, int] | None = None
+        self._former: tuple[str, int] | None = None
+        self._send = True
+        self._receive = True
+        self._started = False
+        self._closed = False
+        self._talking = False
+        self._sequence = secrets.randbits(16)
+        self._timestamp = secrets.randbits(32)
+        self._ssrc = secrets.randbits(32)
+        self._number = 0
+        self._sent = 0
+        self._unsent = 0
+        self._passed_over = 0
+        self._refused = 0
+        self._last_received: float | None = None
+        # RTCP (the second socket) is bound, so that reports for us meet no closed port,
+        # and not read: the system drops what overflows it.
+        self._loop.add_reader(self._socket, self._read)
+
+    @classmethod
+    async def open(
+        cls,
+        local_address: str,
+        *,
+        on_frame: Callable[[PlayedFrame], None],
+        on_digit: Callable[[str], None],
+    ) -> Self:
+        """Bind an even port and the odd one after it (RFC 3550 §11).
+
+        ``local_address`` is a literal without brackets.
+        Raises SoundPortsExhaustedError if no such pair is free, or the address is not ours.
+        """
+        return cls(_bind_pair(local_address), on_frame=on_frame, on_digit=on_digit)
+
+    @property
+    def local_port(self) -> int:
+        """Return the RTP port, which is even."""
+        return int(self._socket.getsockname()[1])
+
+    @property
+    def statistics(self) -> RtpStatistics:
+        """Return the counts so far; they outlive ``close``."""
+        return RtpStatistics(
+            sent=self._sent,
+            unsent=self._unsent,
+            passed_over=self._passed_over,
+            play_dropped=self._source.dropped,
+            refused=self._refused,
+            latched=self._remote if self._remote != self._signalled else None,
+            last_received=self._last_received,
+            playout=self._playout.statistics,
+        )
+
+    def set_remote(self, address: str, port: int, *, gateway: str | None = None) -> None:
+        """Say where the other side's SDP wants our packets, and thereby who may send us some.
+
+        ``gateway`` is a further host whose packets are taken: where signalling comes from.
+        Addresses are literals of our family; raises ValueError for others. An unspecified
+        address or port 0 (RFC 3264 §8.4: hold) means that there is no remote.
+        """
+        host = _literal(address, self._socket.family)
+        hosts = {host} if gateway is None else {host, _literal(gateway, self._socket.family)}
+        if not 0 <= port <= 0xFFFF:
+            raise ValueError(f"{port} is no port")
+        if ipaddress.ip_address(host).is_unspecified or not port:
+            self._signalled = self._remote = None
+            self._hosts = frozenset()
+            return
+        self._hosts = frozenset(hosts)
+        if self._signalled != (host, port):
+            # The last packets from where sound came so far must not draw us back there.
+            self._former = self._remote
+            self._signalled = self._remote = host, port
+
+    def set_direction(self, *, send: bool, receive: bool) -> None:
+        """Say which ways sound flows now (hold and resume); both at first."""
+        self._send = send
+        if self._receive and not receive:
+            self._playout.reset()
+        self._receive = receive
+
+    def start(self) -> None:
+        """Begin to send, as soon as the remote is known, and to play; once is enough."""
+        if not self._started and not self._closed:
+            self._started = True
+            self._pacer.start()
+
+    def play(self, payload: bytes) -> None:
+        """Queue 20 ms (160 bytes of µ-law) to be sent; the queue holds a second.
+
+        Raises ValueError for another length. Without effect once the session is closed.
+        """
+        if not self._closed:
+            self._source.queue(payload)
+
+    async def send_digits(self, digits: str) -> None:
+        """Send keypad digits (0-9 * # A-D) as tones and return when the last has gone.
+
+        On hold they wait. Raises DigitsInvalidError, and CallNotConnectedError if the
+        session is closed, or closes before all have gone.
+        """
+        await self._source.digits(digits)
+
+    def close(self) -> None:
+        """Stop, and give the ports back; once is enough."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pacer.stop()
+        self._source.close()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        self._control_socket.close()
+
+    def _periods_due(self, due: int) -> None:
+        """Send first, for that must not be late; then read, play and tell."""
+        to_send = due if due <= _SEND_CATCH_UP else 1
+        to_play = min(due, _PLAY_CATCH_UP)
+        self._pass_over(due - to_send)
+        near = [SILENCE] * (to_play - to_send)
+        near += [self._send_frame() for _ in range(to_send)]
+        self._read()
+        if due > to_play:
+            self._playout.skip(due - to_play)
+        for frame in near:
+            if self._closed:
+                return
+            self._play_frame(frame)
+
+    def _pass_over(self, periods: int) -> None:
+        """Let the time of periods pass in which this process stood still."""
+        if periods:
+            self._passed_over += periods
+            self._source.pass_over(periods)
+            self._advance(periods)
+            self._talking = False
+
+    def _advance(self, periods: int) -> None:
+        """Move the timestamp with the clock, whether something is sent or not."""
+        self._timestamp = (self._timestamp + periods * FRAME_BYTES) & 0xFFFFFFFF
+
+    def _send_frame(self) -> bytes:
+        """Send the frame of this period, if one may leave, and return what was sent."""
+        remote = self._remote if self._send else None
+        payload = self._source.next(leaves=remote is not None)
+        if remote is None:
+            self._talking = False
+            self._advance(1)
+            return SILENCE
+        packet = RtpPacket(
+            payload_type=PCMU,
+            sequence=self._sequence,
+            timestamp=self._timestamp,
+            ssrc=self._ssrc,
+            payload=payload,
+            marker=not self._talking,
+        )
+        self._talking = True
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._advance(1)
+        try:
+            self._socket.sendto(packet.encode(), remote)
+        except OSError:
+            self._unsent += 1
+        else:
+            self._sent += 1
+        return payload
+
+    def _play_frame(self, near: bytes) -> None:
+        """Play 20 ms: look for digits, and tell both sides' sound to who wants it."""
+        far, flags = self._playout.take()
+        digit = self._detector.feed(far, concealed=bool(flags & SoundFlag.CONCEALED))
+        number, self._number = self._number, self._number + 1
+        if self.streaming:
+            now = time.time_ns() // 1000
+            self._on_frame(PlayedFrame(SoundDirection.FAR, number, far, now, flags))
+            self._on_frame(PlayedFrame(SoundDirection.NEAR, number, near, now, SoundFlag.NONE))
+        if digit is not None:
+            self._on_digit(digit)
+
+    def _read(self) -> None:
+        """Take what has arrived; bounded, so that a flood leaves time for the rest."""
+        for _ in range(_READ_AT_ONCE):
+            if self._closed:
+                return
+            try:
+                datagram, source = self._socket.recvfrom(_LARGEST_DATAGRAM)
+            except OSError:
+                return
+            self._take_datagram(datagram, source)
+
+    def _take_datagram(self, datagram: bytes, source: tuple[str, int]) -> None:
+        """Take one datagram, unless it is not from the signalled host or no RTP."""
+        host, port = source[0], source[1]
+        packet = RtpPacket.decode(datagram) if host in self._hosts else None
+        if packet is None:
+            self._refused += 1
+            return
+        if not self._receive or not self._started:
+            return
+        now = self._loop.time()
+        if self._playout.put(packet, now) and packet.payload_type in _PLAYED_TYPES:
+            self._last_received = now
+            if (host, port) != self._former:
+                self._remote = host, port
+
+
+def _literal(address: str, family: socket.AddressFamily) -> str:
+    """Return a literal as the socket writes it; raises ValueError for another family."""
+    parsed = ipaddress.ip_address(address)
+    if (parsed.version == 6) is not (family == socket.AF_INET6) or parsed.is_multicast:
+        raise ValueError(f"{address} cannot be sent to from here")
+    return str(parsed)
+
+
+def _bind_pair(address: str) -> tuple[socket.socket, socket.socket]:
+    """Bind a pair of ports, beginning from one that the system finds free."""
+    cause: Exception | None = None
+    for _ in range(_PORT_TRIES):
+        with contextlib.ExitStack() as opened:
+            try:
+                first = opened.enter_context(_bind(address, 0))
+                port = int(first.getsockname()[1])
+                second = opened.enter_context(_bind(address, port ^ 1))
+            except (OSError, ValueError, OverflowError) as error:
+                cause = error
+                continue
+            opened.pop_all()
+            return (second, first) if port & 1 else (first, second)
+    raise SoundPortsExhaustedError from cause
+
+
+def _bind(address: str, port: int) -> socket.socket:
+    """Return a socket that is bound to a literal, does not block, and is marked as voice."""
+    is_v6 = ipaddress.ip_address(address).version == 6
+    bound = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        bound.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        if is_v6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        with contextlib.suppress(OSError):
+            if is_v6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED_FORWARDING)
+            else:
+                bound.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED_FORWARDING)
+        bound.bind((address, port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound

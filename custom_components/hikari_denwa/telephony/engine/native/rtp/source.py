@@ -1,0 +1,96 @@
+"""What goes out next: keypad tones first, then queued sound, else silence."""
+
+import asyncio
+from collections import deque
+
+from ....audio.dtmf import digit_frames
+from ....errors import CallNotConnectedError
+from ...protocol import FRAME_BYTES, SILENCE
+
+_QUEUE_FRAMES = 50
+_PRE_ROLL_FRAMES = 3
+
+
+class _Tones:
+    """The frames of one wish to send digits, and who waits for them."""
+
+    def __init__(self, frames: tuple[bytes, ...], gone: asyncio.Future[None]) -> None:
+        """Keep the frames that are still to go."""
+        self.frames = deque(frames)
+        self.gone = gone
+
+
+class SoundSource:
+    """Gives a frame for every period and never waits.
+
+    Sound that starts is held back for 60 ms, so that a caller who is late by less tears
+    nothing. At most a second is queued; then the oldest frame goes.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing to say."""
+        self.dropped = 0
+        self._queue: deque[bytes] = deque()
+        self._pre_roll = _PRE_ROLL_FRAMES
+        self._tones: deque[_Tones] = deque()
+
+    def queue(self, frame: bytes) -> None:
+        """Queue 160 bytes of µ-law; raises ValueError for any other length."""
+        if len(frame) != FRAME_BYTES:
+            raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
+        if len(self._queue) == _QUEUE_FRAMES:
+            self._queue.popleft()
+            self.dropped += 1
+        self._queue.append(frame)
+
+    async def digits(self, digits: str) -> None:
+        """Queue tones after those that wait already and return when the last has gone.
+
+        Raises DigitsInvalidError, and CallNotConnectedError if the source closes before.
+        """
+        tones = _Tones(digit_frames(digits), asyncio.get_running_loop().create_future())
+        self._tones.append(tones)
+        await tones.gone
+
+    def next(self, *, leaves: bool) -> bytes:
+        """Return the frame of this period; ``leaves`` tells whether it will be sent.
+
+        Tones wait until frames leave. Queued sound is live: its time passes under tones
+        and on hold as well.
+        """
+        sound = self._next_queued()
+        if not leaves:
+            return sound
+        while self._tones and self._tones[0].gone.done():
+            self._tones.popleft()
+        if not self._tones:
+            return sound
+        tones = self._tones[0]
+        frame = tones.frames.popleft()
+        if not tones.frames:
+            tones.gone.set_result(None)
+        return frame
+
+    def pass_over(self, frames: int) -> None:
+        """Let the time of queued sound pass where no frame was asked for."""
+        for _ in range(min(frames, _QUEUE_FRAMES)):
+            self._next_queued()
+
+    def close(self) -> None:
+        """Let those who wait for tones know that they will not leave."""
+        for tones in self._tones:
+            if not tones.gone.done():
+                tones.gone.set_exception(CallNotConnectedError())
+        self._tones.clear()
+        self._queue.clear()
+
+    def _next_queued(self) -> bytes:
+        """Return the next queued frame once the pre-roll is over."""
+        if not self._queue:
+            self._pre_roll = _PRE_ROLL_FRAMES
+            return SILENCE
+        if self._pre_roll and len(self._queue) < _PRE_ROLL_FRAMES:
+            self._pre_roll -= 1
+            return SILENCE
+        self._pre_roll = 0
+        return self._queue.popleft()

@@ -430,7 +430,7 @@ def is_keep_alive(datagram: bytes) -> bool:
 
 
 def parse(datagram: bytes) -> Request | Response:
-    """Read one datagram.
+    """Read one datagram; the message has no Content-Length, its body is as long as that said.
 
     Raises:
         MessageError: for whatever a server must not act upon.
@@ -517,7 +517,10 @@ def _parse_response(start: str, headers: Headers, fault: str | None, body: bytes
 
 
 def _check(message: Request | Response, fault: str | None) -> None:
-    """Read what every message needs, so that a malformed one stops here, and cut its body."""
+    """Read what every message needs, so that a malformed one stops here, and cut its body.
+
+    Content-Length goes from the headers: from here on the body itself tells.
+    """
     if fault is not None:
         raise MessageError(fault)
     for name in _ONLY_ONCE:
@@ -536,6 +539,7 @@ def _check(message: Request | Response, fault: str | None) -> None:
     if size is None or size > len(message.body):
         raise MessageError("Content-Length beyond the datagram")
     message.body = message.body[:size]
+    message.headers.remove(_LENGTH)
 
 
 def _make_answerable(request: Request) -> bool:

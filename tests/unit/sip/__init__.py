@@ -1,0 +1,1 @@
+"""Tests of SIP messages, digest and SDP."""

@@ -1,0 +1,5 @@
+"""What the tests of the engine share."""
+
+from tests.loopback import loopback
+
+__all__ = ["loopback"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from .baresip import Baresip
+from .desk import Desk
 from .kamailio import PHONE, Kamailio
 
 PHONE_TONE = 1000
@@ -30,4 +31,12 @@ async def kamailio(address: str, tmp_path: Path) -> AsyncIterator[Kamailio]:
 async def phone(kamailio: Kamailio, tmp_path: Path) -> AsyncIterator[Baresip]:
     """Start a phone that is registered at the registrar."""
     async with Baresip(tmp_path / "phone", kamailio, PHONE, frequency=PHONE_TONE) as running:
+        yield running
+
+
+@pytest.fixture
+async def desk(address: str) -> AsyncIterator[Desk]:
+    """Start an engine without a line; ``address`` is there for its sockets."""
+    del address
+    async with Desk() as running:
         yield running

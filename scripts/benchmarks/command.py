@@ -1,0 +1,113 @@
+"""The command line of ``scripts/bench``."""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.benchmarks import engine, rings, sound
+from scripts.benchmarks.figures import Figure, Value
+from scripts.benchmarks.rig import Rig, rig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A measurement of a minute or two, and the figures that come of it."""
+
+    names: tuple[str, ...]
+    measure: Callable[[Rig], Awaitable[list[Figure]]]
+
+
+_RTP = ("rtp_gap_ms_blocked_loop", "rtp_short_pct_blocked_loop", "rtp_holes_pct_blocked_loop")
+
+# In this order: the memory is that of a fresh engine, and the kills come last.
+PARTS = (
+    Part(names=("engine_rss_mib",), measure=engine.measure_memory),
+    Part(names=("ring_to_event_ms", "invite_to_180_ms"), measure=rings.measure),
+    Part(names=("invite_to_180_ms_blocked_loop",), measure=rings.measure_blocked),
+    Part(names=(*_RTP, *(f"{name}_in_process" for name in _RTP)), measure=sound.measure),
+    Part(names=("engine_restart_s",), measure=engine.measure_restart),
+)
+REGISTER = "register_ms"
+NAMES = (*(name for part in PARTS for name in part.names), REGISTER)
+
+
+async def run(wanted: set[str]) -> list[Figure]:
+    """Measure what is wanted."""
+    found: list[Figure] = []
+    parts = [part for part in PARTS if wanted.intersection(part.names)]
+    if parts:
+        _say("Starting Home Assistant and the gateway …")
+        async with rig() as running:
+            for part in parts:
+                _say(f"Measuring {', '.join(part.names)} …")
+                found += await part.measure(running)
+    if REGISTER in wanted:
+        _say(f"Measuring {REGISTER} …")
+        found += await engine.measure_registration()
+    return [figure for figure in found if figure.name in wanted]
+
+
+def machine() -> str:
+    """Describe this machine in a line."""
+    model = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return (
+        f"{os.cpu_count()} × {model}, Linux {platform.release()}, Python {sys.version.split()[0]}"
+    )
+
+
+def table(figures: list[Figure]) -> str:
+    """Return the figures for a person."""
+    rows = [(figure.name, _shown(figure.value), figure.unit, figure.context) for figure in figures]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [
+        f"{name:<{widths[0]}}  {value:<{widths[1]}}  {unit:<{widths[2]}}  {context}"
+        for name, value, unit, context in rows
+    ]
+    return "\n".join([machine(), "", *lines])
+
+
+def _shown(value: Value) -> str:
+    """Return a value in a line."""
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{name} ({_shown(item)})" if isinstance(item, dict) else f"{name} {_shown(item)}"
+            for name, item in value.items()
+        )
+    return f"{value:g}"
+
+
+def _say(text: str) -> None:
+    """Tell the person at the terminal what is going on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Measure what docs/figures.md tells."
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", choices=NAMES, help=f"only these: {', '.join(NAMES)}"
+    )
+    options = parser.parse_args()
+    figures = asyncio.run(run(set(options.only or NAMES)))
+    if options.json:
+        print(json.dumps({figure.name: figure.value for figure in figures}, indent=2))
+    else:
+        print(table(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Sits inside the Home Assistant that is measured: blocks its loop, stamps, sends RTP.
+
+The actions are for ``scripts/bench`` alone: ``block`` stops the event loop for 300 ms of each
+second; ``stamps`` returns when this process had read each incoming call from the
+engine; ``send`` runs the integration's own RTP sender inside this event loop.
+"""
+
+import select
+import time
+from typing import Any
+
+from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
+from homeassistant.helpers.typing import ConfigType
+
+from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.telephony.engine.native.rtp.session import RtpSession
+from custom_components.hikari_denwa.telephony.engine.protocol import CallEvent, CallIncoming
+
+DOMAIN = "bench_loop"
+PERIOD_SECONDS = 1.0
+BLOCKED_SECONDS = 0.3
+
+
+class LoopBlocker:
+    """Blocks the loop for 300 ms of each second while it is on."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Begin switched off."""
+        self._loop = hass.loop
+        self._on = False
+        self._next = 0.0
+
+    def switch(self, *, on: bool) -> None:
+        """Begin or stop blocking."""
+        if on and not self._on:
+            self._next = self._loop.time()
+            self._loop.call_soon(self._block)
+        self._on = on
+
+    def _block(self) -> None:
+        """Block, and come back at the next whole second since the start."""
+        if not self._on:
+            return
+        # Home Assistant refuses time.sleep in its event loop.
+        select.select([], [], [], BLOCKED_SECONDS)
+        self._next += PERIOD_SECONDS
+        self._loop.call_at(self._next, self._block)
+
+
+class Stamps:
+    """Notes when an incoming call was read from the engine, in Unix time."""
+
+    def __init__(self) -> None:
+        """Begin with none, and listen in on every line."""
+        self.taken: list[dict[str, float]] = []
+        original = Line.call_event
+
+        def stamped(line: Line, event: CallEvent) -> None:
+            if isinstance(event, CallIncoming):
+                self.taken.append({"engine": event.at, "home_assistant": time.time()})
+            original(line, event)
+
+        Line.call_event = stamped  # type: ignore[method-assign]
+
+
+async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
+    """Register the actions."""
+    blocker = LoopBlocker(hass)
+    stamps = Stamps()
+    sessions: list[RtpSession] = []
+
+    async def block(call: ServiceCall) -> None:
+        blocker.switch(on=call.data["on"])
+
+    async def take_stamps(_call: ServiceCall) -> dict[str, Any]:
+        taken, stamps.taken = stamps.taken, []
+        return {"taken": taken}
+
+    async def send(call: ServiceCall) -> None:
+        while sessions:
+            sessions.pop().close()
+        if port := call.data.get("port"):
+            session = await RtpSession.open("::1", on_frame=_ignore, on_digit=_ignore)
+            session.set_remote("::1", port)
+            session.start()
+            sessions.append(session)
+
+    hass.services.async_register(DOMAIN, "block", block)
+    hass.services.async_register(
+        DOMAIN, "stamps", take_stamps, supports_response=SupportsResponse.ONLY
+    )
+    hass.services.async_register(DOMAIN, "send", send)
+    return True
+
+
+def _ignore(_told: object) -> None:
+    """Take what a session tells and do nothing."""

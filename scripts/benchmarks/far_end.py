@@ -1,0 +1,204 @@
+"""The far end of a measurement: the simulated gateway, in a process of its own.
+
+``python -m scripts.benchmarks.far_end`` takes one JSON object a line on its standard
+input, ``{"do": name, …}``, and answers each with one line on its standard output. ``FarEnd``
+is the other end of that pipe.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
+
+from scripts.benchmarks.figures import percentile
+from scripts.environment import ROOT
+from tests.home_gateway import GatewayConfig, HomeGateway, IncomingCall, Tone
+from tests.home_gateway.recording import Recording, parse_rtp
+from tests.home_gateway.transport import Peer, Stamp, UdpSocket
+
+EXTENSION = "3"
+USER_ID = "0003"
+PASSWORD = "secret-3"
+CALLER = "0312345678"
+BUFFER_MS = 60.0
+ANSWER_SECONDS = 120.0
+
+
+class FarEndError(Exception):
+    """The far end could not do what it was asked; the message says why."""
+
+
+class FarEndProcess:
+    """Carries out what comes in on the pipe."""
+
+    def __init__(self, gateway: HomeGateway) -> None:
+        """Keep the gateway that runs."""
+        self._gateway = gateway
+        self._call: IncomingCall | None = None
+        self._sink = Recording()
+        self._sink_socket = UdpSocket("::1", 0, self._take)
+
+    async def serve(self) -> None:
+        """Carry out one request after the other until the pipe is closed."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        actions: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
+            "where": self.where,
+            "registered": self.registered,
+            "ring": self.ring,
+            "begin_call": self.begin_call,
+            "listen": self.listen,
+            "end_call": self.end_call,
+        }
+        async for line in reader:
+            request = json.loads(line)
+            try:
+                answer = await actions[request.pop("do")](**request)
+            except Exception as error:  # noqa: BLE001 - told to the other side, which ends the run
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            print(json.dumps(answer), flush=True)
+        self._sink_socket.close()
+
+    async def where(self) -> dict[str, Any]:
+        """Return the gateway's port and the port that takes RTP from elsewhere."""
+        return {"port": self._gateway.port_v6, "sink": self._sink_socket.port}
+
+    async def registered(self, since: float, time_limit: float) -> dict[str, Any]:
+        """Wait for a registration that was taken after a monotonic moment."""
+        async with asyncio.timeout(time_limit):
+            while True:
+                for seen in self._gateway.registers:
+                    if seen.status == 200 and seen.expires != 0 and seen.stamp.monotonic > since:
+                        return {"at": seen.stamp.monotonic}
+                await asyncio.sleep(0.005)
+
+    async def ring(self, hold: float) -> dict[str, Any]:
+        """Ring for some seconds and give up; returns when the INVITE went and the 180 came."""
+        call = await self._gateway.ring(EXTENSION, caller=CALLER)
+        await call.ringing(timeout=10)
+        await asyncio.sleep(hold)
+        await call.cancel()
+        await call.ended(timeout=10)
+        return _moments(call)
+
+    async def begin_call(self) -> dict[str, Any]:
+        """Ring, and leave it to the other side to answer."""
+        self._call = await self._gateway.ring(EXTENSION, caller=CALLER)
+        await self._call.ringing(timeout=10)
+        return _moments(self._call)
+
+    async def listen(self, settle: float, seconds: float) -> dict[str, Any]:
+        """Measure what the call and the sink receive in the same span of time."""
+        if self._call is None:
+            raise FarEndError("there is no call")
+        await self._call.answered(timeout=ANSWER_SECONDS)
+        self._call.play(Tone(440))
+        since = time.monotonic() + settle
+        await asyncio.sleep(settle + seconds + 0.1)
+        until = since + seconds
+        return {
+            "engine": _measures(self._call.received, since, until),
+            "in_process": _measures(self._sink, since, until),
+        }
+
+    async def end_call(self) -> dict[str, Any]:
+        """Hang up, if there still is a call."""
+        call, self._call = self._call, None
+        if call is not None and not call.is_over:
+            await call.hang_up()
+        return {}
+
+    def _take(self, data: bytes, peer: Peer, stamp: Stamp) -> None:
+        """Record what comes to the sink."""
+        if packet := parse_rtp(data, peer, stamp):
+            self._sink.add(packet)
+
+
+def _moments(call: IncomingCall) -> dict[str, Any]:
+    """Return the wire times of a call that rang."""
+    invite, ringing = call.moments.invite, call.moments.ringing
+    if invite is None or ringing is None:
+        raise FarEndError("the call did not ring")
+    return {
+        "invite": invite.monotonic,
+        "invite_wall": invite.wall,
+        "ringing": ringing.monotonic,
+    }
+
+
+def _measures(recording: Recording, since: float, until: float) -> dict[str, Any]:
+    """Return what a listener would notice in a stream."""
+    gaps = recording.gaps_ms(since, until)
+    expected = (until - since) / 0.02
+    return {
+        "packets": len(gaps) + 1 if gaps else 0,
+        "gap_p99": percentile(gaps, 0.99) if gaps else 0.0,
+        "gap_max": max(gaps, default=0.0),
+        "short_pct": max(0.0, 100 * (1 - (len(gaps) + 1) / expected)),
+        "holes_pct": recording.holes_pct(BUFFER_MS, since, until),
+    }
+
+
+class FarEnd:
+    """The far end's process: ``async with FarEnd() as far_end``; each method is one request.
+
+    Raises FarEndError with what the process said if it could not do it.
+    """
+
+    def __init__(self) -> None:
+        """Make ready; nothing is started yet."""
+        self._process: asyncio.subprocess.Process
+        self.port = 0
+        self.sink = 0
+
+    async def __aenter__(self) -> Self:
+        """Start the process and learn its ports."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "scripts.benchmarks.far_end",
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        ports = await self.ask("where")
+        self.port, self.sink = ports["port"], ports["sink"]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the pipe, which ends the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(10):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    async def ask(self, action: str, /, **arguments: float) -> dict[str, Any]:
+        """Send a request and return its answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"do": action, **arguments}).encode() + b"\n")
+        await self._process.stdin.drain()
+        line = await self._process.stdout.readline()
+        if not line:
+            raise FarEndError("the far end is gone")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise FarEndError(f"{action}: {answer['error']}")
+        return answer
+
+
+async def main() -> None:
+    """Serve the pipe."""
+    async with HomeGateway(GatewayConfig(v4_address=None)) as gateway:
+        await FarEndProcess(gateway).serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

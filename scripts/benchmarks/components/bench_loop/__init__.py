@@ -60,7 +60,7 @@ class Stamps:
                 self.taken.append({"engine": event.at, "home_assistant": time.time()})
             original(line, event)
 
-        Line.call_event = stamped  # type: ignore[method-assign]
+        Line.call_event = stamped  # type: ignore[assignment,method-assign]
 
 
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:

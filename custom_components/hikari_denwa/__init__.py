@@ -1,0 +1,77 @@
+"""ひかり電話: Home Assistant as an extension of the NTT home gateway."""
+
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import Event, HomeAssistant
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.typing import ConfigType
+
+from .actions import async_setup_actions
+from .const import DOMAIN, PLATFORMS
+from .engine import DATA_ENGINE, SharedEngine, shared_engine
+from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
+from .line import HikariConfigEntry, Line
+from .telephony.errors import (
+    CredentialsRejectedError,
+    ExtensionUnavailableError,
+    TelephonyError,
+)
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
+    """Set up what all lines share: actions, live streams, the engine's keeper."""
+    engine = hass.data[DATA_ENGINE] = SharedEngine()
+
+    async def stop(_event: Event) -> None:
+        for entry in hass.config_entries.async_loaded_entries(DOMAIN):
+            entry.runtime_data.end_calls()
+        await engine.async_stop()
+
+    hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
+    streams = hass.data[DATA_STREAMS] = LiveStreams()
+    hass.http.register_view(LiveStreamView(streams))
+    async_setup_actions(hass)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bool:
+    """Register the line, and set up its entities once the gateway has taken it."""
+    engine = shared_engine(hass)
+    try:
+        client = await engine.acquire()
+    except TelephonyError as error:
+        raise _setup_failed(error) from error
+    line = Line(hass, entry, client, live_streams(hass))
+    entry.runtime_data = line
+    try:
+        await line.async_start()
+        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    except BaseException as error:
+        await line.async_stop()
+        await engine.release()
+        if isinstance(error, TelephonyError):
+            raise _setup_failed(error) from error
+        raise
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bool:
+    """Take the entities away, hang up, un-register, and stop the engine if nobody else is there."""
+    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+        return False
+    await entry.runtime_data.async_stop()
+    await shared_engine(hass).release()
+    return True
+
+
+def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:
+    """Return what Home Assistant is to do: ask the owner, or try again later."""
+    owner_must_act = isinstance(error, CredentialsRejectedError | ExtensionUnavailableError)
+    cls = ConfigEntryAuthFailed if owner_must_act else ConfigEntryNotReady
+    return cls(
+        translation_domain=DOMAIN,
+        translation_key=error.reason,
+        translation_placeholders=error.placeholders,
+    )

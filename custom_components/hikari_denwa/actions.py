@@ -1,0 +1,222 @@
+"""The actions: what automations and people ask of a line."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_ENTITY_ID
+from homeassistant.core import (
+    HomeAssistant,
+    ServiceCall,
+    ServiceResponse,
+    SupportsResponse,
+    callback,
+)
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.network import NoURLAvailableError, get_url
+
+from .calls import Call
+from .const import DOMAIN
+from .exceptions import call_failed, translated_errors
+from .line import REJECT_STATUS, HikariConfigEntry, Line
+from .telephony.calls import CallState
+
+if TYPE_CHECKING:
+    # From 2026.11 on this is what Home Assistant gives out as voluptuous.
+    import probatio as vol
+else:
+    import voluptuous as vol
+
+ATTR_DIGITS: Final = "digits"
+ATTR_MEDIA_PLAYER: Final = "media_player"
+ATTR_NUMBER: Final = "number"
+ATTR_STATUS: Final = "status"
+ATTR_WAIT_FOR_ANSWER: Final = "wait_for_answer"
+
+# RFC 3261 lets a proxy give up a ringing call after three minutes (§16.6, timer C).
+_ANSWER_SECONDS: Final = 185.0
+
+
+class Action(StrEnum):
+    """Names of the actions."""
+
+    DIAL = "dial"
+    ANSWER = "answer"
+    REJECT = "reject"
+    HANG_UP = "hang_up"
+    SEND_DTMF = "send_dtmf"
+    LISTEN = "listen"
+
+
+class DialResult(StrEnum):
+    """How far a call placed by ``dial`` came."""
+
+    DIALING = "dialing"
+    CONNECTED = "connected"
+    FAILED = "failed"
+
+
+_LINE: Final = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
+_SCHEMAS: Final = {
+    Action.DIAL: vol.Schema(
+        {
+            **_LINE,
+            vol.Required(ATTR_NUMBER): cv.string,
+            vol.Optional(ATTR_WAIT_FOR_ANSWER, default=False): cv.boolean,
+        }
+    ),
+    Action.ANSWER: vol.Schema(_LINE),
+    Action.REJECT: vol.Schema(
+        {
+            **_LINE,
+            vol.Optional(ATTR_STATUS, default=REJECT_STATUS): vol.All(
+                vol.Coerce(int), vol.Range(min=400, max=699)
+            ),
+        }
+    ),
+    Action.HANG_UP: vol.Schema(_LINE),
+    Action.SEND_DTMF: vol.Schema({**_LINE, vol.Required(ATTR_DIGITS): cv.string}),
+    Action.LISTEN: vol.Schema(
+        {
+            **_LINE,
+            vol.Optional(ATTR_MEDIA_PLAYER, default=list): cv.entities_domain("media_player"),
+        }
+    ),
+}
+
+
+@callback
+def async_setup_actions(hass: HomeAssistant) -> None:
+    """Register the actions; they serve every line."""
+    handlers = {
+        Action.DIAL: _dial,
+        Action.ANSWER: _answer,
+        Action.REJECT: _reject,
+        Action.HANG_UP: _hang_up,
+        Action.SEND_DTMF: _send_dtmf,
+        Action.LISTEN: _listen,
+    }
+    for action, handler in handlers.items():
+        hass.services.async_register(
+            DOMAIN,
+            action,
+            handler,
+            schema=_SCHEMAS[action],
+            supports_response=SupportsResponse.OPTIONAL,
+        )
+
+
+async def _dial(call: ServiceCall) -> ServiceResponse:
+    """Place a call, and wait for its outcome if that is wanted.
+
+    A call that fails is an error, unless the response is asked for: then it tells why.
+    """
+    line = _line(call)
+    with translated_errors():
+        placed = await line.async_dial(call.data[ATTR_NUMBER])
+        if call.data[ATTR_WAIT_FOR_ANSWER]:
+            placed = await line.async_outcome(placed.id, _ANSWER_SECONDS)
+    ending = placed.ending
+    if ending and not placed.connected and not call.return_response:
+        raise call_failed(ending.reason, placed.formatted_number or call.data[ATTR_NUMBER])
+    return {
+        **_described(placed),
+        "family": placed.family.value,
+        "result": _dial_result(placed).value,
+        "reason": ending.reason.value if ending else None,
+        "status": ending.status if ending else None,
+        "phrase": ending.phrase if ending else None,
+        "warning": ending.warning if ending else None,
+    }
+
+
+async def _answer(call: ServiceCall) -> ServiceResponse:
+    """Answer the call that rings."""
+    with translated_errors():
+        return _described(await _line(call).async_answer())
+
+
+async def _reject(call: ServiceCall) -> ServiceResponse:
+    """Turn the call that rings away."""
+    with translated_errors():
+        return _described(await _line(call).async_reject(call.data[ATTR_STATUS]))
+
+
+async def _hang_up(call: ServiceCall) -> ServiceResponse:
+    """End the call."""
+    with translated_errors():
+        return _described(await _line(call).async_hang_up())
+
+
+async def _send_dtmf(call: ServiceCall) -> ServiceResponse:
+    """Send keypad tones into the call."""
+    with translated_errors():
+        sent = await _line(call).async_send_dtmf(call.data[ATTR_DIGITS])
+    return {**_described(sent), "digits": call.data[ATTR_DIGITS]}
+
+
+async def _listen(call: ServiceCall) -> ServiceResponse:
+    """Play the call's live stream on media players, and return its address."""
+    line = _line(call)
+    with translated_errors():
+        stream = line.live_stream()
+    try:
+        url = f"{get_url(call.hass)}{stream.path}"
+    except NoURLAvailableError as error:
+        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_url") from error
+    if players := call.data[ATTR_MEDIA_PLAYER]:
+        await call.hass.services.async_call(
+            "media_player",
+            "play_media",
+            {
+                ATTR_ENTITY_ID: players,
+                "media_content_id": url,
+                "media_content_type": "music",
+            },
+            blocking=True,
+            context=call.context,
+        )
+    return {"url": url, "path": stream.path, "media_players": players}
+
+
+def _line(call: ServiceCall) -> Line:
+    """Return the line that is meant; it need not be named if there is only one."""
+    entries: list[HikariConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
+    entry_id = call.data.get(ATTR_CONFIG_ENTRY_ID)
+    if entry_id is None:
+        if not entries:
+            raise _wrong_line("no_line")
+        if len(entries) > 1:
+            raise _wrong_line("line_ambiguous")
+        return entries[0].runtime_data
+    for entry in entries:
+        if entry.entry_id == entry_id:
+            return entry.runtime_data
+    named = call.hass.config_entries.async_get_entry(entry_id)
+    if named is None or named.domain != DOMAIN:
+        raise _wrong_line("line_not_found")
+    raise _wrong_line("line_not_loaded", line=named.title)
+
+
+def _wrong_line(key: str, **placeholders: str) -> ServiceValidationError:
+    """Return the error of an action that finds no line."""
+    return ServiceValidationError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
+    )
+
+
+def _described(call: Call) -> dict[str, Any]:
+    """Return what every response tells of the call."""
+    return {
+        "call_id": call.id,
+        "direction": call.direction.value,
+        "number": call.number,
+        "formatted_number": call.formatted_number,
+    }
+
+
+def _dial_result(call: Call) -> DialResult:
+    """Return how far a call came."""
+    if call.connected:
+        return DialResult.CONNECTED
+    return DialResult.FAILED if call.state is CallState.ENDED else DialResult.DIALING

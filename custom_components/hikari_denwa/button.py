@@ -1,0 +1,63 @@
+"""Buttons of a line: answer, hang up, and dial the number that was entered."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, override
+
+from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .entity import HikariEntity
+from .exceptions import translated_errors
+from .line import HikariConfigEntry, Line
+
+# A person who hangs up must not wait for a call that is being placed.
+PARALLEL_UPDATES = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineButtonDescription(ButtonEntityDescription):
+    """Describes a button by what it asks of the line."""
+
+    press_fn: Callable[[Line], Coroutine[Any, Any, object]]
+
+
+_BUTTONS = (
+    LineButtonDescription(
+        key="answer",
+        translation_key="answer",
+        press_fn=lambda line: line.async_answer(),
+    ),
+    LineButtonDescription(
+        key="hang_up",
+        translation_key="hang_up",
+        press_fn=lambda line: line.async_hang_up(),
+    ),
+    LineButtonDescription(
+        key="dial",
+        translation_key="dial",
+        press_fn=lambda line: line.async_dial(line.number_to_dial),
+    ),
+)
+
+
+async def async_setup_entry(
+    _hass: HomeAssistant,
+    entry: HikariConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up the button platform."""
+    async_add_entities(LineButton(entry, description) for description in _BUTTONS)
+
+
+class LineButton(HikariEntity, ButtonEntity):
+    """Asks something of the line; what makes no sense now is told by an error."""
+
+    entity_description: LineButtonDescription
+
+    @override
+    async def async_press(self) -> None:
+        """Ask it."""
+        with translated_errors():
+            await self.entity_description.press_fn(self.line)

@@ -1,0 +1,197 @@
+"""A line's calls as Home Assistant shows them, and what is told about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from .telephony.calls import (
+    CallDirection,
+    CallerIdKind,
+    CallState,
+    Ending,
+    EndReason,
+    Family,
+)
+from .telephony.engine.protocol import CallIncoming, Dialled
+from .telephony.numbers import format_number
+
+
+class CallEventType(StrEnum):
+    """What an automation can wait for.
+
+    - ``incoming``: an INVITE came, the call rings here.
+    - ``outgoing``: the INVITE of a call placed here is sent.
+    - ``answered``: an incoming call was picked up here; the 200 is sent.
+    - ``connected``: sound flows both ways, whoever placed the call. For an incoming call
+      this follows ``answered`` when the gateway's ACK is there; an outgoing call has no
+      ``answered``, because the far side's answer and the sound come as one.
+    - ``dtmf``: the far side pressed a key.
+
+    Exactly one of these ends every call:
+
+    - ``ended``: the call had been answered, or another phone of the home took it, or an
+      outgoing call was given up here; the reason tells which.
+    - ``missed``: an incoming call that nobody took.
+    - ``rejected``: an incoming call that was turned away here.
+    - ``failed``: an outgoing call that did not come about, or an incoming one that was
+      lost by a failure while it rang.
+    """
+
+    INCOMING = "incoming"
+    OUTGOING = "outgoing"
+    ANSWERED = "answered"
+    CONNECTED = "connected"
+    DTMF = "dtmf"
+    ENDED = "ended"
+    MISSED = "missed"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+_GIVEN_UP_HERE = frozenset({EndReason.CANCELLED_HERE, EndReason.HUNG_UP_HERE})
+_TURNED_AWAY = frozenset({EndReason.REJECTED_HERE, EndReason.HUNG_UP_HERE, EndReason.BUSY})
+FAILURES = frozenset(
+    {
+        EndReason.ANSWER_REFUSED,
+        EndReason.ENGINE_LOST,
+        EndReason.GATEWAY_SILENT,
+        EndReason.MEDIA_TIMEOUT,
+        EndReason.NETWORK_FAILURE,
+        EndReason.PROTOCOL_FAILURE,
+        EndReason.SESSION_EXPIRED,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call of a line. Times are UTC; ``started`` is when its INVITE was read or sent.
+
+    ``number`` is the other side's, in digits; ``channel`` names the call's sound.
+    """
+
+    id: str
+    channel: int
+    direction: CallDirection
+    state: CallState
+    caller_id: CallerIdKind
+    number: str | None
+    name: str | None
+    called: str | None
+    internal: bool
+    family: Family
+    started: datetime
+    answered: datetime | None = None
+    connected: datetime | None = None
+    ended: datetime | None = None
+    held: bool = False
+    ending: Ending | None = None
+
+    @classmethod
+    def incoming(cls, event: CallIncoming) -> Call:
+        """Return the call that an event announces."""
+        caller = event.caller
+        name = caller.display_name if caller.display_name != caller.number else None
+        return cls(
+            id=event.call,
+            channel=event.channel,
+            direction=CallDirection.INCOMING,
+            state=CallState.RINGING,
+            caller_id=caller.kind,
+            number=caller.number,
+            name=name if caller.kind is CallerIdKind.NUMBER else None,
+            called=event.called,
+            internal=event.internal,
+            family=event.family,
+            started=datetime.fromtimestamp(event.at, UTC),
+        )
+
+    @classmethod
+    def outgoing(cls, dialled: Dialled, number: str, at: datetime) -> Call:
+        """Return the call whose INVITE is on its way."""
+        return cls(
+            id=dialled.call,
+            channel=dialled.channel,
+            direction=CallDirection.OUTGOING,
+            state=CallState.DIALING,
+            caller_id=CallerIdKind.NUMBER,
+            number=number,
+            name=None,
+            called=None,
+            internal=False,
+            family=dialled.family,
+            started=at,
+        )
+
+    @property
+    def formatted_number(self) -> str | None:
+        """Return the number as it is written in Japan."""
+        return format_number(self.number) if self.number else None
+
+    @property
+    def since(self) -> datetime:
+        """Return when the call came into its state."""
+        return self.ended or self.connected or self.started
+
+    @property
+    def duration(self) -> float:
+        """Return how many seconds sound flowed."""
+        if self.connected is None or self.ended is None:
+            return 0.0
+        return max(0.0, (self.ended - self.connected).total_seconds())
+
+    def finished(self, at: datetime, ending: Ending) -> Call:
+        """Return the call as it is after its end."""
+        return replace(self, state=CallState.ENDED, ended=at, ending=ending, held=False)
+
+    def final_event(self) -> CallEventType:
+        """Return what the end of the call is to a person."""
+        reason = self.ending.reason if self.ending else EndReason.PROTOCOL_FAILURE
+        if self.answered or self.connected or reason is EndReason.ANSWERED_ELSEWHERE:
+            return CallEventType.ENDED
+        if self.direction is CallDirection.OUTGOING:
+            return CallEventType.ENDED if reason in _GIVEN_UP_HERE else CallEventType.FAILED
+        if reason in _TURNED_AWAY:
+            return CallEventType.REJECTED
+        if reason in FAILURES or reason is EndReason.LINE_CLOSED:
+            return CallEventType.FAILED
+        return CallEventType.MISSED
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallUpdate:
+    """Something that happened to a call, and the call after it; ``digit`` for dtmf."""
+
+    type: CallEventType
+    call: Call
+    who: str
+    digit: str | None = None
+
+    def attributes(self) -> Mapping[str, Any]:
+        """Return what an event entity shows; what is not known is left out."""
+        call = self.call
+        shown: dict[str, Any] = {
+            "call_id": call.id,
+            "direction": call.direction.value,
+            "who": self.who,
+            "caller_id": call.caller_id.value,
+            "number": call.number,
+            "formatted_number": call.formatted_number,
+            "name": call.name,
+            "called_number": call.called,
+            "internal": call.internal,
+            "family": call.family.value,
+            "started": call.started.isoformat(),
+            "digit": self.digit,
+        }
+        if ending := call.ending:
+            shown |= {
+                "reason": ending.reason.value,
+                "status": ending.status,
+                "phrase": ending.phrase,
+                "warning": ending.warning,
+                "duration": round(call.duration, 1),
+            }
+        return {key: value for key, value in shown.items() if value is not None}

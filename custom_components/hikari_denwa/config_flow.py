@@ -1,0 +1,269 @@
+"""Setting a line up, and changing it later; every way is proved by a real registration."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, override
+
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    OptionsFlowWithReload,
+)
+from homeassistant.const import CONF_NAME, CONF_PASSWORD, CONF_PORT
+from homeassistant.core import callback
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+
+from .const import (
+    CONF_DOOR_PHONES,
+    CONF_EXTENSION,
+    CONF_FAMILY,
+    CONF_GATEWAY,
+    CONF_USER_ID,
+    DEFAULT_PORT,
+    DOMAIN,
+    SECTION_ADVANCED,
+)
+from .engine import SharedEngine, shared_engine
+from .line import line_config
+from .telephony import address
+from .telephony.engine.protocol import FamilyChoice
+from .telephony.errors import (
+    AddressError,
+    CredentialsRejectedError,
+    ExtensionUnavailableError,
+    NumberInvalidError,
+    TelephonyError,
+)
+from .telephony.numbers import normalize
+
+if TYPE_CHECKING:
+    # From 2026.11 on this is what Home Assistant gives out as voluptuous.
+    import probatio as vol
+else:
+    import voluptuous as vol
+
+_DEFAULT_NAME: Final = "ひかり電話"
+_EXTENSION = re.compile(r"[0-9]{1,8}")
+_USER_ID = re.compile(r"[!#-\[\]-~]{1,64}")
+
+_TEXT = TextSelector()
+_PASSWORD = TextSelector(
+    TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="current-password")
+)
+_FAMILY = SelectSelector(
+    SelectSelectorConfig(
+        options=[choice.value for choice in FamilyChoice],
+        translation_key=CONF_FAMILY,
+        mode=SelectSelectorMode.DROPDOWN,
+    )
+)
+_PORT = vol.All(
+    NumberSelector(NumberSelectorConfig(min=1, max=65535, mode=NumberSelectorMode.BOX)),
+    vol.Coerce(int),
+)
+_LINE_FIELDS: Final = {
+    vol.Required(CONF_GATEWAY): _TEXT,
+    vol.Required(CONF_EXTENSION): _TEXT,
+    vol.Required(CONF_USER_ID): _TEXT,
+}
+_MORE_FIELDS: Final = {
+    vol.Required(CONF_FAMILY, default=FamilyChoice.AUTOMATIC.value): _FAMILY,
+    vol.Required(SECTION_ADVANCED): section(
+        vol.Schema({vol.Required(CONF_PORT, default=DEFAULT_PORT): _PORT}),
+        {"collapsed": True},
+    ),
+}
+_USER_SCHEMA: Final = vol.Schema(
+    {
+        vol.Required(CONF_NAME, default=_DEFAULT_NAME): _TEXT,
+        **_LINE_FIELDS,
+        vol.Required(CONF_PASSWORD): _PASSWORD,
+        **_MORE_FIELDS,
+    }
+)
+_RECONFIGURE_SCHEMA: Final = vol.Schema(
+    {**_LINE_FIELDS, vol.Optional(CONF_PASSWORD): _PASSWORD, **_MORE_FIELDS}
+)
+_REAUTH_SCHEMA: Final = vol.Schema(
+    {vol.Required(CONF_USER_ID): _TEXT, vol.Required(CONF_PASSWORD): _PASSWORD}
+)
+_DOOR_PHONES_SCHEMA: Final = vol.Schema(
+    {vol.Optional(CONF_DOOR_PHONES, default=list): TextSelector(TextSelectorConfig(multiple=True))}
+)
+
+
+class InputError(Exception):
+    """What was entered in a field cannot be right."""
+
+    def __init__(self, field: str, reason: str, **placeholders: str) -> None:
+        """Keep the field, and the key and the placeholders of the sentence."""
+        super().__init__(reason)
+        self.field = field
+        self.reason = reason
+        self.placeholders = placeholders
+
+
+class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Asks what a line needs and registers once with it before anything is kept."""
+
+    VERSION = 1
+
+    def __init__(self) -> None:
+        """Begin without an error to show."""
+        self._errors: dict[str, str] = {}
+        self._placeholders: dict[str, str] = {}
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> HikariDenwaOptionsFlow:
+        """Return the flow of the options."""
+        return HikariDenwaOptionsFlow()
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Set up a line."""
+        if user_input is not None and (data := await self._proved(user_input)):
+            return self.async_create_entry(
+                title=user_input[CONF_NAME].strip() or _DEFAULT_NAME, data=data
+            )
+        return self._form("user", _USER_SCHEMA, user_input)
+
+    async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> ConfigFlowResult:
+        """Ask anew for what the gateway rejected."""
+        return await self.async_step_reauth_confirm()
+
+    async def async_step_reauth_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take another user ID and password."""
+        entry = self._get_reauth_entry()
+        if user_input is not None and (data := await self._proved({**entry.data, **user_input})):
+            return self.async_update_reload_and_abort(entry, data=data)
+        return self._form(
+            "reauth_confirm", _REAUTH_SCHEMA, user_input or entry.data, name=entry.title
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change a line; a password that is left out stays as it is."""
+        entry = self._get_reconfigure_entry()
+        if user_input is not None:
+            password = user_input.get(CONF_PASSWORD) or entry.data[CONF_PASSWORD]
+            if data := await self._proved({**user_input, CONF_PASSWORD: password}):
+                return self.async_update_reload_and_abort(entry, data=data)
+        suggested = {**entry.data, SECTION_ADVANCED: {CONF_PORT: entry.data[CONF_PORT]}}
+        return self._form("reconfigure", _RECONFIGURE_SCHEMA, user_input or suggested)
+
+    def _form(
+        self,
+        step: str,
+        schema: vol.Schema,
+        values: Mapping[str, Any] | None,
+        **placeholders: str,
+    ) -> ConfigFlowResult:
+        """Show a form with what was entered, but never a password."""
+        shown = {key: value for key, value in (values or {}).items() if key != CONF_PASSWORD}
+        return self.async_show_form(
+            step_id=step,
+            data_schema=self.add_suggested_values_to_schema(schema, shown),
+            errors=self._errors,
+            description_placeholders={**placeholders, **self._placeholders},
+        )
+
+    async def _proved(self, entered: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the data of an entry if the gateway takes it, else keep the errors to show."""
+        try:
+            data = _entry_data(entered)
+            self._async_abort_entries_match(
+                {key: data[key] for key in (CONF_GATEWAY, CONF_EXTENSION)}
+            )
+            async with _engine(self).use() as client:
+                await client.probe(line_config(data))
+        except InputError as error:
+            self._errors, self._placeholders = {error.field: error.reason}, error.placeholders
+        except TelephonyError as error:
+            self._errors, self._placeholders = {_field_of(error): error.reason}, error.placeholders
+        else:
+            return data
+        return None
+
+
+class HikariDenwaOptionsFlow(OptionsFlowWithReload):
+    """Asks which callers are door phones."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Take numbers and extensions, as people write them."""
+        errors: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                callers = dict.fromkeys(map(normalize, user_input[CONF_DOOR_PHONES]))
+            except NumberInvalidError as error:
+                errors, placeholders = {CONF_DOOR_PHONES: error.reason}, error.placeholders
+            else:
+                return self.async_create_entry(data={CONF_DOOR_PHONES: list(callers)})
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(
+                _DOOR_PHONES_SCHEMA, user_input or self.config_entry.options
+            ),
+            errors=errors,
+            description_placeholders=placeholders,
+        )
+
+
+def _engine(flow: ConfigFlow) -> SharedEngine:
+    """Return the engine with which a flow probes."""
+    return shared_engine(flow.hass)
+
+
+def _entry_data(entered: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of what was entered; raises InputError and AddressError."""
+    port = entered.get(SECTION_ADVANCED, entered).get(CONF_PORT, DEFAULT_PORT)
+    return {
+        CONF_GATEWAY: address.normalize(_plain(entered[CONF_GATEWAY])),
+        CONF_EXTENSION: _checked(entered, CONF_EXTENSION, _EXTENSION, "extension_invalid"),
+        CONF_USER_ID: _checked(entered, CONF_USER_ID, _USER_ID, "user_id_invalid"),
+        CONF_PASSWORD: entered[CONF_PASSWORD],
+        CONF_FAMILY: entered[CONF_FAMILY],
+        CONF_PORT: port,
+    }
+
+
+def _plain(text: str) -> str:
+    """Return what was typed, without full-width characters and spaces around it."""
+    return unicodedata.normalize("NFKC", text).strip()
+
+
+def _checked(entered: Mapping[str, Any], field: str, pattern: re.Pattern[str], reason: str) -> str:
+    """Return a field that looks as it must; raises InputError."""
+    text = _plain(entered[field])
+    if not pattern.fullmatch(text):
+        raise InputError(field, reason)
+    return text
+
+
+def _field_of(error: TelephonyError) -> str:
+    """Return the field at which a person has to look."""
+    if isinstance(error, AddressError):
+        return CONF_GATEWAY
+    if isinstance(error, CredentialsRejectedError):
+        return CONF_PASSWORD
+    if isinstance(error, ExtensionUnavailableError):
+        return CONF_EXTENSION
+    return "base"

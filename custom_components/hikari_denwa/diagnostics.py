@@ -1,0 +1,90 @@
+"""What may be shown of a line to somebody who helps: no secrets, no whole numbers."""
+
+import ipaddress
+from typing import Any
+
+from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.const import CONF_PASSWORD
+from homeassistant.core import HomeAssistant
+
+from .calls import Call
+from .const import CONF_DOOR_PHONES, CONF_GATEWAY, CONF_USER_ID
+from .engine import shared_engine
+from .line import HikariConfigEntry
+
+_SECRETS = {CONF_PASSWORD, CONF_USER_ID}
+_SHOWN_DIGITS = 3
+
+
+async def async_get_config_entry_diagnostics(
+    hass: HomeAssistant, entry: HikariConfigEntry
+) -> dict[str, Any]:
+    """Return the line's state, its last calls, and the engine behind it."""
+    line = entry.runtime_data
+    state = line.state
+    client = shared_engine(hass).client
+    welcome = client.welcome if client else None
+    return {
+        "entry": {
+            "data": async_redact_data(
+                {**entry.data, CONF_GATEWAY: _address(entry.data[CONF_GATEWAY])}, _SECRETS
+            ),
+            "door_phones": [_number(number) for number in entry.options.get(CONF_DOOR_PHONES, ())],
+        },
+        "registration": {
+            "state": state.registration,
+            "family": state.family,
+            "gateway_address": _address(state.gateway_address),
+            "local_address": _address(state.local_address),
+            "reason": state.error.reason if state.error else None,
+        },
+        "call": _call(state.call) if state.call else None,
+        "last_calls": [{"event": update.type, **_call(update.call)} for update in line.finished],
+        "engine": {
+            "running": client is not None and client.running,
+            "backend": welcome.backend if welcome else None,
+            "version": welcome.version if welcome else None,
+            "families": list(welcome.families) if welcome else None,
+        },
+    }
+
+
+def _call(call: Call) -> dict[str, Any]:
+    """Return what may be shown of a call: not its name, nor its identity at the gateway."""
+    ending = call.ending
+    return {
+        "direction": call.direction,
+        "state": call.state,
+        "caller_id": call.caller_id,
+        "number": _number(call.number),
+        "internal": call.internal,
+        "family": call.family,
+        "started": call.started.isoformat(),
+        "answered": call.answered is not None,
+        "duration": call.duration,
+        "reason": ending.reason if ending else None,
+        "status": ending.status if ending else None,
+        "phrase": ending.phrase if ending else None,
+        "warning": ending.warning if ending else None,
+    }
+
+
+def _number(number: str | None) -> str | None:
+    """Return the beginning of a number, which tells its kind; an extension stays whole."""
+    if number is None or len(number) <= _SHOWN_DIGITS:
+        return number
+    return number[:_SHOWN_DIGITS] + "*" * (len(number) - _SHOWN_DIGITS)
+
+
+def _address(host: str | None) -> str | None:
+    """Return an address without the part that names the interface; other hosts as they are."""
+    if host is None:
+        return None
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if found.version == 4:
+        return host
+    network = ipaddress.ip_network(f"{host}/64", strict=False)
+    return f"{network.network_address}/64"

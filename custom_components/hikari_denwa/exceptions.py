@@ -1,0 +1,49 @@
+"""How errors of the telephony package reach a person: as translated sentences."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+
+from .const import DOMAIN
+from .telephony.calls import EndReason
+from .telephony.errors import (
+    DigitsInvalidError,
+    NumberEmergencyError,
+    NumberInvalidError,
+    StatusInvalidError,
+    TelephonyError,
+)
+
+_WRONG_INPUT = (DigitsInvalidError, NumberEmergencyError, NumberInvalidError, StatusInvalidError)
+
+
+def translated(error: TelephonyError) -> HomeAssistantError:
+    """Return the error for a person: its reason is the key of its sentence.
+
+    What was entered wrongly is a ServiceValidationError, the rest a HomeAssistantError.
+    """
+    cls = ServiceValidationError if isinstance(error, _WRONG_INPUT) else HomeAssistantError
+    return cls(
+        translation_domain=DOMAIN,
+        translation_key=error.reason,
+        translation_placeholders=error.placeholders,
+    )
+
+
+def call_failed(reason: EndReason, number: str) -> HomeAssistantError:
+    """Return the error of a call that did not come about."""
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key=f"call_{reason}",
+        translation_placeholders={"number": number},
+    )
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise what goes wrong inside as a translated error."""
+    try:
+        yield
+    except TelephonyError as error:
+        raise translated(error) from error

@@ -1,0 +1,492 @@
+"""A line: one registration at the gateway with its calls. Everything is pushed to it."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_PASSWORD, CONF_PORT
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.translation import async_get_cached_translations
+from homeassistant.util import dt as dt_util
+
+from .calls import FAILURES, Call, CallEventType, CallUpdate
+from .const import (
+    CONF_DOOR_PHONES,
+    CONF_EXTENSION,
+    CONF_FAMILY,
+    CONF_GATEWAY,
+    CONF_USER_ID,
+    DEFAULT_PORT,
+    DOMAIN,
+)
+from .http import LiveStream, LiveStreams
+from .telephony.calls import (
+    CallDirection,
+    CallState,
+    Ending,
+    EndReason,
+    Family,
+)
+from .telephony.engine.client import EngineClient
+from .telephony.engine.protocol import (
+    CallConnected,
+    CallEnded,
+    CallEvent,
+    CallHeld,
+    CallIncoming,
+    DtmfReceived,
+    FamilyChoice,
+    LineConfig,
+    RegistrationChanged,
+    RegistrationState,
+    SoundDirection,
+    SoundFrame,
+)
+from .telephony.errors import (
+    CallNotConnectedError,
+    CallNotRingingError,
+    CallUnknownError,
+    EngineLostError,
+    GatewaySilentError,
+    NumberEmergencyError,
+    TelephonyError,
+)
+from .telephony.numbers import is_emergency, normalize
+
+_LOGGER = logging.getLogger(__name__)
+
+FIRST_REGISTRATION_SECONDS = 12.0
+REJECT_STATUS = 486
+_REMEMBERED_CALLS = 20
+_CALLER_ID_WORDS = f"component.{DOMAIN}.entity.event.call.state_attributes.caller_id.state."
+
+type HikariConfigEntry = ConfigEntry[Line]
+type StateListener = Callable[[], None]
+type CallListener = Callable[[CallUpdate], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineState:
+    """What is known of a line now. ``error`` tells why it is not registered."""
+
+    registration: RegistrationState = RegistrationState.UNREGISTERED
+    family: Family | None = None
+    gateway_address: str | None = None
+    local_address: str | None = None
+    error: TelephonyError | None = None
+    call: Call | None = None
+
+    @property
+    def registered(self) -> bool:
+        """Tell whether the gateway sends calls here."""
+        return self.registration is RegistrationState.REGISTERED
+
+
+def line_config(data: Mapping[str, Any]) -> LineConfig:
+    """Return what the engine needs, from the data of a config entry."""
+    return LineConfig(
+        gateway=data[CONF_GATEWAY],
+        extension=data[CONF_EXTENSION],
+        user_id=data[CONF_USER_ID],
+        password=data[CONF_PASSWORD],
+        port=data.get(CONF_PORT, DEFAULT_PORT),
+        family=FamilyChoice(data.get(CONF_FAMILY, FamilyChoice.AUTOMATIC)),
+    )
+
+
+class Line:
+    """Holds the state of one config entry's line and carries out what is asked of it.
+
+    The engine's client calls it on the event loop as a message is read; it tells its
+    listeners in the same breath. Commands raise errors of the telephony tree.
+    """
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: HikariConfigEntry,
+        client: EngineClient,
+        streams: LiveStreams,
+    ) -> None:
+        """Keep what the line works with; nothing is registered yet."""
+        self.hass = hass
+        self.entry = entry
+        self.client = client
+        self.state = LineState()
+        self.number_to_dial = ""
+        self.door_phones = frozenset(entry.options.get(CONF_DOOR_PHONES, ()))
+        self.finished: deque[CallUpdate] = deque(maxlen=_REMEMBERED_CALLS)
+        self._streams = streams
+        self._calls: dict[str, Call] = {}
+        self._live: dict[str, LiveStream] = {}
+        self._hearing: dict[int, LiveStream] = {}
+        self._state_listeners: list[StateListener] = []
+        self._call_listeners: list[CallListener] = []
+        self._waiting: dict[str, list[asyncio.Future[Call]]] = {}
+        self._first_outcome: asyncio.Future[None] | None = None
+        self._down = False
+        self._dialling = 0
+        self._early: list[CallEvent] = []
+        self._engine_losses = 0
+
+    @property
+    def id(self) -> str:
+        """Return the name by which the engine knows the line."""
+        return self.entry.entry_id
+
+    async def async_start(self) -> None:
+        """Register, and wait for the first outcome.
+
+        Raises the RegistrationError that came of it, or an EngineError. Without any
+        outcome in FIRST_REGISTRATION_SECONDS that is GatewaySilentError.
+        """
+        config = line_config(self.entry.data)
+        self._first_outcome = self.hass.loop.create_future()
+        try:
+            async with asyncio.timeout(FIRST_REGISTRATION_SECONDS):
+                await self.client.add_line(self.id, config, self)
+                await self._first_outcome
+        except TimeoutError:
+            raise GatewaySilentError(address=config.gateway, family=config.family) from None
+        finally:
+            self._first_outcome = None
+
+    async def async_stop(self) -> None:
+        """Hang up, un-register, and end every live stream."""
+        try:
+            await self.client.remove_line(self.id)
+        except TelephonyError as error:
+            _LOGGER.debug("Line %s was not removed in good order: %s", self.entry.title, error)
+        self.end_calls()
+
+    @callback
+    def end_calls(self) -> None:
+        """Note that every call is over because the line is taken down."""
+        self._end_all(EndReason.LINE_CLOSED)
+
+    @callback
+    def subscribe(self, listener: StateListener) -> CALLBACK_TYPE:
+        """Call the listener whenever the state has changed; returns how to stop that."""
+        self._state_listeners.append(listener)
+        return lambda: self._state_listeners.remove(listener)
+
+    @callback
+    def subscribe_calls(self, listener: CallListener) -> CALLBACK_TYPE:
+        """Call the listener with all that happens to calls; returns how to stop that."""
+        self._call_listeners.append(listener)
+        return lambda: self._call_listeners.remove(listener)
+
+    @callback
+    def registration_changed(self, event: RegistrationChanged) -> None:
+        """Take over how the registration stands."""
+        error = event.error()
+        self._set(
+            replace(
+                self.state,
+                registration=event.state,
+                family=event.family or self.state.family,
+                gateway_address=event.gateway_address or self.state.gateway_address,
+                local_address=event.local_address or self.state.local_address,
+                error=error,
+            )
+        )
+        if self._first_outcome is not None:
+            self._resolve_first(event.state, error)
+        elif event.state is RegistrationState.REGISTERED:
+            self._log_up()
+        elif event.state in (RegistrationState.FAILED, RegistrationState.REJECTED):
+            self._log_down(error)
+            if event.state is RegistrationState.REJECTED:
+                self.entry.async_start_reauth(self.hass)
+
+    @callback
+    def call_event(self, event: CallEvent) -> None:
+        """Take over what happened to a call."""
+        if isinstance(event, CallIncoming):
+            self._add(Call.incoming(event), CallEventType.INCOMING)
+            return
+        call = self._calls.get(event.call)
+        if call is None:
+            # The engine may be faster than the answer to our own command.
+            if self._dialling:
+                self._early.append(event)
+            return
+        at = datetime.fromtimestamp(event.at, UTC)
+        match event:
+            case CallConnected():
+                self._connected(call, at)
+            case CallHeld():
+                self._replace(replace(call, held=event.held))
+                self._current_changed()
+            case DtmfReceived():
+                self._tell(CallEventType.DTMF, call, event.digit)
+            case CallEnded():
+                self._end(call, at, event.ending)
+
+    @callback
+    def sound(self, frame: SoundFrame) -> None:
+        """Pass the far side's sound on to who listens."""
+        if frame.direction is SoundDirection.FAR and (live := self._hearing.get(frame.channel)):
+            live.publish(frame.payload)
+
+    @callback
+    def engine_lost(self) -> None:
+        """End the calls, which died with the engine; it comes back by itself."""
+        self._engine_losses += 1
+        error = EngineLostError()
+        self._early.clear()
+        self._end_all(EndReason.ENGINE_LOST)
+        self._set(
+            replace(self.state, registration=RegistrationState.UNREGISTERED, call=None, error=error)
+        )
+        if self._first_outcome is None:
+            self._log_down(error)
+
+    async def async_dial(self, number: str) -> Call:
+        """Place a call to what a person wrote; returns it when the INVITE is sent.
+
+        Raises NumberInvalidError, NumberEmergencyError, and what the engine answers.
+        """
+        digits = normalize(number)
+        if is_emergency(digits):
+            raise NumberEmergencyError(number=number)
+        # An automation that is stopped must not leave a call that nobody knows.
+        return await asyncio.shield(
+            self.entry.async_create_task(self.hass, self._dial(digits), f"{DOMAIN} dial")
+        )
+
+    async def async_answer(self) -> Call:
+        """Answer the incoming call that rings."""
+        call = self._ringing()
+        await self.client.answer(call.id)
+        if (current := self._calls.get(call.id)) and current.answered is None:
+            self._answered(current, dt_util.utcnow())
+        return self._latest(call)
+
+    async def async_reject(self, status: int = REJECT_STATUS) -> Call:
+        """Turn the incoming call that rings away, with a SIP status from 400 to 699."""
+        call = self._ringing()
+        await self.client.reject(call.id, status)
+        return self._latest(call)
+
+    async def async_hang_up(self) -> Call:
+        """End the call, whatever its state."""
+        if (call := self.state.call) is None:
+            raise CallUnknownError
+        await self.client.hang_up(call.id)
+        return self._latest(call)
+
+    async def async_send_dtmf(self, digits: str) -> Call:
+        """Send keypad digits as tones; returns when the last one has gone."""
+        call = self.state.call
+        if call is None or call.state is not CallState.TALKING:
+            raise CallNotConnectedError
+        await self.client.send_dtmf(call.id, digits)
+        return self._latest(call)
+
+    async def async_outcome(self, call_id: str, time_limit: float) -> Call:
+        """Return a call as it is once it is connected or over, or after the seconds given."""
+        if (call := self._find(call_id)).state is not CallState.DIALING:
+            return call
+        outcome: asyncio.Future[Call] = self.hass.loop.create_future()
+        self._waiting.setdefault(call_id, []).append(outcome)
+        try:
+            async with asyncio.timeout(time_limit):
+                return await outcome
+        except TimeoutError:
+            return self._find(call_id)
+
+    @callback
+    def live_stream(self) -> LiveStream:
+        """Return the live stream of the current call; it ends with the call."""
+        if (call := self.state.call) is None:
+            raise CallUnknownError
+        if (live := self._live.get(call.id)) is None:
+
+            async def switch(*, enabled: bool) -> None:
+                await self._stream_sound(call.id, enabled=enabled)
+
+            live = self._live[call.id] = self._streams.open(switch)
+            self._hearing[call.channel] = live
+        return live
+
+    @callback
+    def is_door_phone(self, call: Call) -> bool:
+        """Tell whether the owner named the caller as a door phone."""
+        return call.number is not None and call.number in self.door_phones
+
+    @callback
+    def who(self, call: Call) -> str:
+        """Return who is on the other side, in words: a name, a number, or why there is none."""
+        if shown := call.name or call.formatted_number:
+            return shown
+        words = async_get_cached_translations(
+            self.hass, self.hass.config.language, "entity", DOMAIN
+        )
+        return words.get(f"{_CALLER_ID_WORDS}{call.caller_id}", call.caller_id.value)
+
+    async def _dial(self, digits: str) -> Call:
+        """Place a call and begin to keep it."""
+        losses = self._engine_losses
+        self._dialling += 1
+        try:
+            dialled = await self.client.dial(self.id, digits)
+            if losses != self._engine_losses:
+                raise EngineLostError
+            self._add(Call.outgoing(dialled, digits, dt_util.utcnow()), CallEventType.OUTGOING)
+        finally:
+            self._dialling -= 1
+            early, self._early = self._early, []
+            for event in early:
+                self.call_event(event)
+        return self._find(dialled.call)
+
+    def _ringing(self) -> Call:
+        """Return the incoming call that rings."""
+        for call in self._calls.values():
+            if call.state is CallState.RINGING and call.answered is None:
+                return call
+        raise CallNotRingingError
+
+    def _find(self, call_id: str) -> Call:
+        """Return a call that runs or that ended lately."""
+        if call := self._calls.get(call_id):
+            return call
+        for update in self.finished:
+            if update.call.id == call_id:
+                return update.call
+        raise CallUnknownError
+
+    def _latest(self, call: Call) -> Call:
+        """Return the call as it is now."""
+        try:
+            return self._find(call.id)
+        except CallUnknownError:
+            return call
+
+    def _resolve_first(self, state: RegistrationState, error: TelephonyError | None) -> None:
+        """Let ``async_start`` go on with the first outcome."""
+        future = self._first_outcome
+        if future is None or future.done():
+            return
+        if state is RegistrationState.REGISTERED:
+            future.set_result(None)
+        elif error is not None and state in (
+            RegistrationState.FAILED,
+            RegistrationState.REJECTED,
+        ):
+            future.set_exception(error)
+
+    def _add(self, call: Call, event: CallEventType) -> None:
+        """Begin to keep a call."""
+        self._calls[call.id] = call
+        self._tell(event, call)
+        self._current_changed()
+
+    def _replace(self, call: Call) -> None:
+        """Keep a call as it is now."""
+        self._calls[call.id] = call
+
+    def _answered(self, call: Call, at: datetime) -> None:
+        """Note that an incoming call was picked up here."""
+        answered = replace(call, answered=at)
+        self._replace(answered)
+        self._tell(CallEventType.ANSWERED, answered)
+
+    def _connected(self, call: Call, at: datetime) -> None:
+        """Note that sound flows."""
+        if call.connected is not None:
+            return
+        if call.direction is CallDirection.INCOMING and call.answered is None:
+            self._answered(call, at)
+        connected = replace(
+            self._calls[call.id],
+            state=CallState.TALKING,
+            answered=call.answered or at,
+            connected=at,
+        )
+        self._replace(connected)
+        self._tell(CallEventType.CONNECTED, connected)
+        self._current_changed()
+        self._settle(connected)
+        if (live := self._live.get(call.id)) and live.listeners:
+            self.entry.async_create_background_task(
+                self.hass,
+                self._stream_sound(call.id, enabled=True),
+                f"{DOMAIN} sound of {call.id}",
+            )
+
+    def _end(self, call: Call, at: datetime, ending: Ending) -> None:
+        """Note that a call is over."""
+        del self._calls[call.id]
+        finished = call.finished(at, ending)
+        if ending.reason in FAILURES:
+            _LOGGER.warning(
+                "Call %s on line %s was ended by a failure: %s",
+                call.id,
+                self.entry.title,
+                ending.reason,
+            )
+        update = self._tell(finished.final_event(), finished)
+        self.finished.append(update)
+        self._current_changed()
+        self._settle(finished)
+        self._hearing.pop(call.channel, None)
+        if live := self._live.pop(call.id, None):
+            live.close()
+
+    def _end_all(self, reason: EndReason) -> None:
+        """Note that every call is over, for a reason that is not the calls' own."""
+        for call in tuple(self._calls.values()):
+            self._end(call, dt_util.utcnow(), Ending(reason=reason))
+
+    def _settle(self, call: Call) -> None:
+        """Tell who waits for the outcome of a call."""
+        for outcome in self._waiting.pop(call.id, ()):
+            if not outcome.done():
+                outcome.set_result(call)
+
+    def _tell(self, event: CallEventType, call: Call, digit: str | None = None) -> CallUpdate:
+        """Tell the listeners of calls."""
+        update = CallUpdate(type=event, call=call, who=self.who(call), digit=digit)
+        for listener in tuple(self._call_listeners):
+            listener(update)
+        return update
+
+    def _current_changed(self) -> None:
+        """Take the oldest call that runs as the line's current one."""
+        self._set(replace(self.state, call=next(iter(self._calls.values()), None)))
+
+    def _set(self, state: LineState) -> None:
+        """Tell the listeners of the state if it is another."""
+        if state == self.state:
+            return
+        self.state = state
+        for listener in tuple(self._state_listeners):
+            listener()
+
+    async def _stream_sound(self, call_id: str, *, enabled: bool) -> None:
+        """Have the engine send a call's sound, or not any more; a call that is over has none."""
+        if call_id not in self._calls:
+            return
+        try:
+            await self.client.stream_sound(call_id, enabled=enabled)
+        except TelephonyError as error:
+            _LOGGER.debug("The sound of call %s cannot be switched: %s", call_id, error)
+
+    def _log_down(self, error: TelephonyError | None) -> None:
+        """Log once that the line is not registered any more."""
+        if not self._down:
+            self._down = True
+            _LOGGER.warning("Line %s is not registered any more: %s", self.entry.title, error)
+
+    def _log_up(self) -> None:
+        """Log once that the line is registered again."""
+        if self._down:
+            self._down = False
+            _LOGGER.info("Line %s is registered again", self.entry.title)

@@ -1,0 +1,1 @@
+"""Tests of the simulated home gateway itself, with datagrams written by hand."""

@@ -1,0 +1,253 @@
+"""The native back end: one user agent with one socket for each line."""
+
+import asyncio
+import contextlib
+import ipaddress
+from dataclasses import dataclass, replace
+
+from ...calls import EndReason, Family
+from ...errors import (
+    CallNotRingingError,
+    CallUnknownError,
+    LineBusyError,
+    LineNotRegisteredError,
+    RegistrationError,
+)
+from ..backend import Account, Backend, BackendListener, PlacedCall, Registered
+from ..protocol import FRAME_BYTES, CallEvent, SoundFrame
+from .rtp.session import RtpSession
+from .sip.incoming import IncomingCall
+from .sip.media import OpenSound
+from .sip.session import Session
+from .sip.transport import UdpTransport, local_address_towards
+from .sip.user_agent import Names, UserAgent
+
+# How long a line waits at its end for the gateway to answer BYE and un-REGISTER.
+_FAREWELL = 2.0
+
+
+class _LineListener:
+    """Passes on what a user agent tells, under the name of its line, while it is the line's."""
+
+    def __init__(self, listener: BackendListener, line: str) -> None:
+        """Take who is told."""
+        self.current = True
+        self._listener = listener
+        self._line = line
+
+    def registration_lost(self, error: RegistrationError) -> None:
+        """Hear that a refresh failed."""
+        if self.current:
+            self._listener.registration_lost(self._line, error)
+
+    def registration_refreshed(self, registered: Registered) -> None:
+        """Hear that a refresh was taken."""
+        if self.current:
+            self._listener.registration_refreshed(self._line, registered)
+
+    def call_event(self, event: CallEvent) -> None:
+        """Hear what happens to a call."""
+        self._listener.call_event(event)
+
+    def sound(self, frame: SoundFrame) -> None:
+        """Hear the sound of a call."""
+        self._listener.sound(frame)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Agent:
+    """A user agent with what it stands on."""
+
+    user_agent: UserAgent
+    transport: UdpTransport
+    listener: _LineListener
+
+    def serves(self, account: Account, local_address: str) -> bool:
+        """Tell whether it can register this account from this address on its socket."""
+        own = self.user_agent.account
+        same_place = (own.gateway, own.port, own.extension) == (
+            account.gateway,
+            account.port,
+            account.extension,
+        )
+        same_key = (own.user_id, own.password, own.expires) == (
+            account.user_id,
+            account.password,
+            account.expires,
+        )
+        return same_place and same_key and self.transport.local[0] == local_address
+
+    def close(self) -> None:
+        """Stop at once."""
+        self.user_agent.close()
+        self.transport.close()
+
+
+class NativeBackend(Backend):
+    """SIP and RTP in pure Python."""
+
+    name = "native"
+    families = (Family.IPV6, Family.IPV4)
+
+    def __init__(
+        self, listener: BackendListener, *, open_sound: OpenSound = RtpSession.open
+    ) -> None:
+        """Keep who is told; `open_sound` makes the RTP session of a call."""
+        super().__init__(listener)
+        self._open_sound = open_sound
+        self._names = Names()
+        self._lines: dict[str, _Agent] = {}
+        self._retired: list[_Agent] = []
+        self._farewells: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Make ready: there is nothing to do."""
+
+    async def close(self) -> None:
+        """End every call, un-register every line, close every socket."""
+        await asyncio.gather(*(self.unregister(line) for line in tuple(self._lines)))
+        await asyncio.gather(*(self._bid_farewell(agent) for agent in tuple(self._retired)))
+        while self._farewells:
+            await asyncio.gather(*self._farewells)
+
+    async def register(self, line: str, account: Account, *, time_limit: float) -> Registered:
+        """Register a line from a socket of its own; the former one stays while it has calls."""
+        account = _canonical(account)
+        local_address = local_address_towards(account.gateway, account.port, account.family)
+        former = self._lines.get(line)
+        if former and former.serves(account, local_address):
+            return await former.user_agent.registration.register(time_limit=time_limit)
+        agent = self._new_agent(line, account, local_address)
+        self._lines[line] = agent
+        try:
+            registered = await agent.user_agent.registration.register(time_limit=time_limit)
+        except BaseException:
+            if self._lines.get(line) is agent:
+                self._lines.pop(line)
+                if former:
+                    self._lines[line] = former
+            agent.close()
+            raise
+        if former:
+            self._retire(former)
+        return registered
+
+    async def unregister(self, line: str) -> None:
+        """End the line's calls, un-register it, close its socket."""
+        agent = self._lines.pop(line, None)
+        retired = [each for each in self._retired if each.user_agent.line == line]
+        agents = [*retired, agent] if agent else retired
+        await asyncio.gather(*(self._bid_farewell(each) for each in agents))
+
+    async def dial(self, line: str, number: str) -> PlacedCall:
+        """Send an INVITE; raises LineNotRegisteredError, LineBusyError."""
+        agent = self._lines.get(line)
+        if agent is None:
+            raise LineNotRegisteredError
+        if any(each.user_agent.busy for each in self._retired if each.user_agent.line == line):
+            raise LineBusyError
+        return await agent.user_agent.dial(number)
+
+    async def answer(self, call: str) -> None:
+        """Answer a ringing call."""
+        await self._ringing(call).answer()
+
+    async def reject(self, call: str, status: int) -> None:
+        """Reject a ringing call."""
+        self._ringing(call).reject(status)
+
+    async def hang_up(self, call: str) -> None:
+        """End a call."""
+        self._session(call).hang_up()
+
+    async def send_dtmf(self, call: str, digits: str) -> None:
+        """Play keypad tones into a connected call."""
+        await self._session(call).send_digits(digits)
+
+    def stream_sound(self, call: str, *, enabled: bool) -> None:
+        """Start or stop telling of a call's sound."""
+        self._session(call).stream(enabled=enabled)
+
+    def play(self, frame: SoundFrame) -> None:
+        """Queue 20 ms for the call of the frame's channel; no call, no effect."""
+        if len(frame.payload) != FRAME_BYTES:
+            return
+        for session in self._sessions():
+            if session.channel == frame.channel and not session.ended:
+                session.play(frame.payload)
+                return
+
+    def _new_agent(self, line: str, account: Account, local_address: str) -> _Agent:
+        """Open a socket and put a user agent on it."""
+        transport = UdpTransport.open(local_address, account.gateway, account.family)
+        listener = _LineListener(self.listener, line)
+        user_agent = UserAgent(
+            account,
+            line=line,
+            local=transport.local,
+            clock=asyncio.get_running_loop(),
+            send=transport.send,
+            listener=listener,
+            names=self._names,
+            open_sound=self._open_sound,
+        )
+        transport.on_datagram = user_agent.receive
+        transport.on_unreachable = user_agent.unreachable
+        return _Agent(user_agent=user_agent, transport=transport, listener=listener)
+
+    def _retire(self, agent: _Agent) -> None:
+        """Let a user agent that has a successor finish its calls, then say good-bye."""
+        agent.listener.current = False
+        self._retired.append(agent)
+        task = asyncio.get_running_loop().create_task(self._see_off(agent))
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
+
+    async def _see_off(self, agent: _Agent) -> None:
+        """Remove the old binding and wait for the last call."""
+        await agent.user_agent.registration.unregister(time_limit=_FAREWELL)
+        await agent.user_agent.idle()
+        agent.close()
+        if agent in self._retired:
+            self._retired.remove(agent)
+
+    async def _bid_farewell(self, agent: _Agent) -> None:
+        """End the calls and the registration politely, within bounds, then close."""
+        agent.listener.current = False
+        user_agent = agent.user_agent
+        user_agent.hang_up_all(EndReason.LINE_CLOSED)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                await asyncio.gather(
+                    user_agent.registration.unregister(time_limit=_FAREWELL), user_agent.idle()
+                )
+        agent.close()
+        if agent in self._retired:
+            self._retired.remove(agent)
+
+    def _sessions(self) -> list[Session]:
+        """Give every call of every line."""
+        agents = (*self._lines.values(), *self._retired)
+        return [session for agent in agents for session in agent.user_agent.sessions]
+
+    def _session(self, call: str) -> Session:
+        """Find a call that has not ended; raises CallUnknownError."""
+        for session in self._sessions():
+            if session.call == call and not session.ended:
+                return session
+        raise CallUnknownError
+
+    def _ringing(self, call: str) -> IncomingCall:
+        """Find a call that may ring; raises CallUnknownError, CallNotRingingError."""
+        session = self._session(call)
+        if not isinstance(session, IncomingCall):
+            raise CallNotRingingError
+        return session
+
+
+def _canonical(account: Account) -> Account:
+    """Write the gateway's literal in its canonical form, so that it can be compared."""
+    address = str(ipaddress.ip_address(account.gateway))
+    if address == account.gateway:
+        return account
+    return replace(account, gateway=address)

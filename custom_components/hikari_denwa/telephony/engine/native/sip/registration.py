@@ -1,0 +1,287 @@
+"""REGISTER: the binding at the gateway, kept fresh (RFC 3261 §10.2, home-gateway facts §1.2)."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ....errors import (
+    CredentialsRejectedError,
+    ExtensionUnavailableError,
+    GatewaySilentError,
+    GatewayUnreachableError,
+    NotSipServerError,
+    RegistrationError,
+    RegistrationRefusedError,
+)
+from ...backend import Account, Registered
+from .clock import Clock, Timer, TimerValues
+from .dialog import new_cseq, new_tag
+from .exchange import Exchange, Requester
+from .messages import Request, Response
+from .transactions import ClientUser, Failure
+from .uri import NameAddress, SipUri
+
+type Outcome = Registered | RegistrationError
+
+_MARGIN = 30.0
+_SHORTEST_REFRESH = 1.0
+_LONGEST_EXPIRES = 7 * 86400
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    """One REGISTER with all that follows from it."""
+
+    exchange: Exchange
+    limit: Timer
+
+
+class Registration:
+    """The binding of one contact. `on_lost` is called once when a refresh fails."""
+
+    def __init__(
+        self,
+        account: Account,
+        requester: Requester,
+        clock: Clock,
+        values: TimerValues,
+        *,
+        contact: SipUri,
+        finish: Callable[[Request], None],
+        on_refreshed: Callable[[Registered], None],
+        on_lost: Callable[[RegistrationError], None],
+    ) -> None:
+        """Take the account and our contact; `finish` adds the headers of all requests."""
+        self.account = account
+        self.registered: Registered | None = None
+        self._requester = requester
+        self._clock = clock
+        self._values = values
+        self._contact = contact
+        self._finish = finish
+        self._on_refreshed = on_refreshed
+        self._on_lost = on_lost
+        self._call_id = secrets.token_hex(16)
+        self._tag = new_tag()
+        self._cseq = new_cseq()
+        self._attempt: _Attempt | None = None
+        self._refresh: Timer | None = None
+        self._may_be_bound = False
+        self._was_registered = False
+        self._heard_noise = False
+        self._lengthened = False
+
+    @property
+    def registrar(self) -> SipUri:
+        """Give the Request-URI: the gateway's literal, the port only if it is not the usual."""
+        return SipUri(host=self.account.gateway, port=_unusual(self.account.port))
+
+    @property
+    def address_of_record(self) -> SipUri:
+        """Give our own address: the extension at the gateway."""
+        return SipUri(
+            user=self.account.extension,
+            host=self.account.gateway,
+            port=_unusual(self.account.port),
+        )
+
+    async def register(self, *, time_limit: float) -> Registered:
+        """Register; raises a RegistrationError, after `time_limit` seconds at the latest."""
+        outcome = await self._run(self.account.expires, time_limit)
+        if isinstance(outcome, RegistrationError):
+            raise outcome
+        return outcome
+
+    async def unregister(self, *, time_limit: float) -> None:
+        """Remove our binding, if there may be one; an answer is waited for, not insisted on."""
+        self.stop()
+        self.registered = None
+        if self._may_be_bound:
+            await self._run(0, time_limit)
+            self._may_be_bound = False
+
+    def stop(self) -> None:
+        """Stop refreshing, and forget an attempt that is under way."""
+        if self._refresh:
+            self._refresh.cancel()
+            self._refresh = None
+        self._drop_attempt()
+
+    def noise(self) -> None:
+        """Hear that the gateway sends something that is no SIP."""
+        self._heard_noise = True
+
+    def lost(self, error: RegistrationError) -> None:
+        """Take it that the gateway does not know us any more."""
+        if self.registered is None:
+            return
+        self.stop()
+        self.registered = None
+        self._on_lost(error)
+
+    async def _run(self, expires: int, time_limit: float) -> Outcome:
+        """Make one attempt and wait for what becomes of it."""
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def done(result: Outcome) -> None:
+            """Hand the result over, unless nobody waits any more."""
+            if not outcome.done():
+                outcome.set_result(result)
+
+        self._begin(expires, time_limit, done)
+        try:
+            return await outcome
+        finally:
+            if outcome.cancelled():
+                self._drop_attempt()
+
+    def _begin(self, expires: int, time_limit: float, done: Callable[[Outcome], None]) -> None:
+        """Send a REGISTER; the former attempt is forgotten, the refresh waits for this one."""
+        self.stop()
+        self._heard_noise = False
+        self._lengthened = False
+        limit = self._clock.call_later(time_limit, lambda: self._silent(done))
+        self._send(expires, limit, done)
+
+    def _send(self, expires: int, limit: Timer, done: Callable[[Outcome], None]) -> None:
+        """Send a REGISTER within an attempt."""
+        exchange = Exchange(
+            self._requester,
+            self._request(expires),
+            ClientUser(
+                on_response=lambda response: self._respond(response, expires, done),
+                on_failure=lambda failure: self._failed(failure, done),
+            ),
+            next_cseq=self._next_cseq,
+        )
+        self._attempt = _Attempt(exchange=exchange, limit=limit)
+        self._may_be_bound = self._may_be_bound or expires > 0
+        exchange.start()
+
+    def _request(self, expires: int) -> Request:
+        """Make a REGISTER."""
+        own = NameAddress(None, self.address_of_record)
+        request = Request("REGISTER", self.registrar)
+        request.headers.add("Max-Forwards", "70")
+        request.headers.add("From", str(own.with_tag(self._tag)))
+        request.headers.add("To", str(own))
+        request.headers.add("Call-ID", self._call_id)
+        request.headers.add("CSeq", f"{self._next_cseq()} REGISTER")
+        self._finish(request)
+        request.headers.set("Contact", str(NameAddress(None, self._contact)))
+        request.headers.add("Expires", str(expires))
+        return request
+
+    def _next_cseq(self) -> int:
+        """Count one more REGISTER: the numbers go on over all attempts (§10.2)."""
+        self._cseq += 1
+        return self._cseq
+
+    def _respond(self, response: Response, expires: int, done: Callable[[Outcome], None]) -> None:
+        """Take a response."""
+        attempt = self._attempt
+        if response.status < 200 or attempt is None:
+            return
+        if response.status == 423 and expires and not self._lengthened:
+            wanted = response.min_expires
+            if wanted and expires < wanted <= _LONGEST_EXPIRES:
+                self._lengthened = True
+                self._send(wanted, attempt.limit, done)
+                return
+        asked = attempt.exchange.credentials_sent
+        self._drop_attempt()
+        if response.status < 300:
+            done(self._bound(response, expires))
+        else:
+            self.registered = None
+            done(self._error_of(response, credentials_sent=asked))
+
+    def _bound(self, response: Response, expires: int) -> Registered:
+        """Take a 200: for how long, and when to come again."""
+        granted = self._granted(response, expires)
+        registered = Registered(local_address=self._contact.host, expires=granted)
+        if expires == 0:
+            self.registered = None
+            return registered
+        self.registered = registered
+        self._was_registered = True
+        delay = min(granted / 2, max(granted - _MARGIN, granted / 3))
+        self._refresh = self._clock.call_later(
+            max(delay, _SHORTEST_REFRESH), lambda: self._refresh_now(granted)
+        )
+        return registered
+
+    def _granted(self, response: Response, expires: int) -> int:
+        """Read how long the binding lives: of our Contact, else of the response (§10.2.4)."""
+        contacts = response.contacts
+        for contact in contacts if contacts != "*" else []:
+            text = contact.parameter("expires") or ""
+            if contact.uri.matches(self._contact) and text.isascii() and text.isdigit():
+                return min(int(text[:9]), _LONGEST_EXPIRES)
+        return min(expires if response.expires is None else response.expires, _LONGEST_EXPIRES)
+
+    def _refresh_now(self, granted: int) -> None:
+        """Register again, in time for a failure to be told before the binding ends."""
+        self._refresh = None
+        limit = min(self._values.timeout, max(granted / 2, _SHORTEST_REFRESH))
+        self._begin(self.account.expires, limit, self._refreshed)
+
+    def _refreshed(self, outcome: Outcome) -> None:
+        """Tell what became of a refresh."""
+        if isinstance(outcome, Registered):
+            self._on_refreshed(outcome)
+        else:
+            self.registered = None
+            self._on_lost(outcome)
+
+    def _silent(self, done: Callable[[Outcome], None]) -> None:
+        """Give up when the time is over."""
+        self._drop_attempt()
+        self.registered = None
+        account = self.account
+        if self._heard_noise:
+            done(NotSipServerError(address=account.gateway))
+        else:
+            done(GatewaySilentError(address=account.gateway, family=account.family))
+
+    def _failed(self, failure: Failure, done: Callable[[Outcome], None]) -> None:
+        """Take it that nobody answers a REGISTER."""
+        if failure is Failure.TIMEOUT:
+            self._silent(done)
+            return
+        self._drop_attempt()
+        self.registered = None
+        done(GatewayUnreachableError(address=self.account.gateway, family=self.account.family))
+
+    def _drop_attempt(self) -> None:
+        """Forget the attempt that is under way, if there is one."""
+        if self._attempt:
+            self._attempt.limit.cancel()
+            self._attempt.exchange.abandon()
+            self._attempt = None
+
+    def _error_of(self, response: Response, *, credentials_sent: bool) -> RegistrationError:
+        """Say why the gateway refuses (facts §1.2, §5).
+
+        401 and 407 that stand after our answer mean a wrong user ID or password. A 403 after
+        it does, too, as long as these credentials have never served: a line that they did
+        register has lost its extension, to another device or at the gateway's own pages. So
+        has one that is refused without having been asked for credentials.
+        """
+        account = self.account
+        match response.status:
+            case 401 | 407:
+                return CredentialsRejectedError(user_id=account.user_id)
+            case 403 if credentials_sent and not self._was_registered:
+                return CredentialsRejectedError(user_id=account.user_id)
+            case 403 | 404:
+                return ExtensionUnavailableError(
+                    extension=account.extension, code=str(response.status)
+                )
+        return RegistrationRefusedError(code=str(response.status), phrase=response.reason)
+
+
+def _unusual(port: int) -> int | None:
+    """Give a port that has to be written."""
+    return None if port == 5060 else port

@@ -1,0 +1,540 @@
+"""A call from either side: what both kinds share once there is a dialog (RFC 3261 §12-§15)."""
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Protocol
+
+from ....calls import Ending, EndReason, Family
+from ....errors import CallNotConnectedError
+from ...protocol import CallConnected, CallEnded, CallEvent, CallHeld, DtmfReceived, SoundFrame
+from ..rtp.session import PlayedFrame
+from . import sdp
+from .clock import Clock, Timer, TimerValues
+from .dialog import Dialog, DialogId
+from .exchange import Exchange, Requester
+from .media import CallMedia, OpenSound
+from .messages import Request, Response
+from .sdp import Refusal, SdpError
+from .session_timer import SessionTimer, agreed_timer, answer_timer
+from .transactions import ClientUser, Failure, ServerTransaction
+
+CODEC = "PCMU"
+_KEYS = frozenset("0123456789*#ABCD")
+_DTMF_TYPES = ("application/dtmf-relay", "application/dtmf")
+# §14.1: whoever chose the Call-ID waits 2.1-4 s after a 491, the other up to 2 s.
+_GLARE_OF_CALLER = (2.1, 4.0)
+_GLARE_OF_CALLEE = (0.0, 2.0)
+_REFRESH_AGAIN_AFTER = 5.0
+
+
+class Surroundings(Protocol):
+    """What a call needs of the user agent that it lives in."""
+
+    clock: Clock
+    values: TimerValues
+    requester: Requester
+    line: str
+    family: Family
+    contact: str
+    local_address: str
+    gateway_address: str
+    open_sound: OpenSound
+
+    def reply(
+        self, request: Request, status: int, reason: str | None = None, *, tag: str | None = None
+    ) -> Response:
+        """Make a response with the headers that it needs."""
+
+    def refuse(self, request: Request, refusal: Refusal, *, tag: str | None = None) -> Response:
+        """Make the response to an offer that cannot be answered, with its Warning."""
+
+    def finish(self, request: Request) -> None:
+        """Give a request of ours the headers that all of its kind have."""
+
+    def tell(self, event: CallEvent) -> None:
+        """Pass an event on."""
+
+    def hear(self, frame: SoundFrame) -> None:
+        """Pass sound on."""
+
+    def adopt(self, dialog: DialogId, session: Session) -> None:
+        """Let the requests of a dialog find this call."""
+
+    def forget(self, session: Session) -> None:
+        """Let go of a call whose signalling is over."""
+
+    def now(self) -> float:
+        """Give the Unix time."""
+
+
+class _UnacknowledgedAnswer:
+    """A 2xx that is repeated until its ACK comes, or 64*T1 are over (§13.3.1.4)."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        values: TimerValues,
+        *,
+        cseq: int,
+        offered: bool,
+        send: Callable[[], None],
+        give_up: Callable[[], None],
+    ) -> None:
+        """Send at once; `offered` if the 2xx has our offer and the ACK must have the answer."""
+        self.cseq = cseq
+        self.offered = offered
+        self._clock = clock
+        self._values = values
+        self._send = send
+        self._interval = values.t1
+        self._again: Timer = clock.call_later(self._interval, self._resend)
+        self._end: Timer = clock.call_later(values.timeout, give_up)
+        send()
+
+    def stop(self) -> None:
+        """Stop repeating."""
+        self._again.cancel()
+        self._end.cancel()
+
+    def _resend(self) -> None:
+        """Send it again, at growing intervals up to T2."""
+        self._interval = min(self._interval * 2, self._values.t2)
+        self._again = self._clock.call_later(self._interval, self._resend)
+        self._send()
+
+
+class Session(ABC):
+    """One call.
+
+    `ended` is what the user knows; the signalling may outlive it by a BYE that waits for its
+    answer, until it is `over`. `connected` while the call carries sound.
+    """
+
+    we_call: bool
+
+    def __init__(self, surroundings: Surroundings, *, call: str, channel: int) -> None:
+        """Take the names that the engine gives the call."""
+        self.call = call
+        self.channel = channel
+        self.ended = False
+        self.connected = False
+        self.over = False
+        self.dialog: Dialog | None = None
+        self._around = surroundings
+        self._dialogs: dict[DialogId, Dialog] = {}
+        self._media: CallMedia | None = None
+        self._streaming = False
+        self._confirmed = False
+        self._told_held = False
+        self._bye_wanted = False
+        self._bye_sent = False
+        self._unacknowledged: _UnacknowledgedAnswer | None = None
+        self._refreshing: Exchange | None = None
+        self._far_allows: list[str] = []
+        self._session_timer = SessionTimer(
+            surroundings.clock, refresh=self._refresh, expired=self._expired
+        )
+
+    @abstractmethod
+    def hang_up(self, reason: EndReason | None = None) -> None:
+        """End the call in whatever state; `reason` is told instead of the usual one."""
+
+    @abstractmethod
+    def _acknowledged(self) -> None:
+        """Hear that the 2xx of the first INVITE has arrived."""
+
+    @property
+    def dialog_ids(self) -> list[DialogId]:
+        """Give the dialogs that belong to the call."""
+        return list(self._dialogs)
+
+    def stream(self, *, enabled: bool) -> None:
+        """Start or stop passing sound on."""
+        self._streaming = enabled
+        if self._media:
+            self._media.sound.streaming = enabled
+
+    def play(self, payload: bytes) -> None:
+        """Queue 20 ms; without effect unless the call is connected."""
+        if self.connected and self._media:
+            self._media.sound.play(payload)
+
+    async def send_digits(self, digits: str) -> None:
+        """Play keypad tones; raises CallNotConnectedError."""
+        if not self.connected or not self._media:
+            raise CallNotConnectedError
+        await self._media.sound.send_digits(digits)
+
+    def abort(self) -> None:
+        """Let go of everything at once; nothing is sent and the end is told if it was not."""
+        self._end(Ending(reason=EndReason.LINE_CLOSED))
+        self._over()
+
+    def receive(self, transaction: ServerTransaction) -> None:
+        """Answer a request within one of the call's dialogs (§12.2.2)."""
+        request = transaction.request
+        dialog = self._dialogs[(request.call_id, request.to.tag or "", request.from_.tag or "")]
+        if not dialog.in_order(request):
+            transaction.respond(self._later(request))
+            return
+        match request.method:
+            case "BYE":
+                transaction.respond(self._around.reply(request, 200))
+                self._hung_up_there(dialog)
+            case "INVITE" | "UPDATE" if not self.ended:
+                self._renegotiate(transaction, dialog)
+            case "INFO" if not self.ended:
+                transaction.respond(self._take_info(request))
+            case "OPTIONS":
+                transaction.respond(self._around.reply(request, 200))
+            case _:
+                transaction.respond(self._around.reply(request, 481))
+
+    def acknowledge(self, ack: Request) -> None:
+        """Take the ACK of a 2xx of ours."""
+        answer = self._unacknowledged
+        if answer is None or ack.cseq.number != answer.cseq:
+            return
+        answer.stop()
+        self._unacknowledged = None
+        if self._bye_wanted:
+            self._send_bye()
+            return
+        if answer.offered and not self._accept(ack.body):
+            self._bye(Ending(reason=EndReason.NOT_ACCEPTABLE))
+            return
+        self._acknowledged()
+
+    async def _open_media(self) -> CallMedia:
+        """Bind the ports of the sound; raises SoundPortsExhaustedError."""
+        around = self._around
+        sound = await around.open_sound(
+            around.local_address, on_frame=self._on_frame, on_digit=self._on_digit
+        )
+        sound.streaming = self._streaming
+        return CallMedia(around.local_address, around.gateway_address, sound)
+
+    def _connect(self) -> None:
+        """Tell that the call is answered."""
+        self.connected = True
+        self._around.tell(
+            CallConnected(
+                at=self._around.now(), line=self._around.line, call=self.call, codec=CODEC
+            )
+        )
+        self._tell_held()
+
+    def _end(self, ending: Ending) -> None:
+        """Tell that the call is over, once, and free the sound."""
+        if self.ended:
+            return
+        self.ended = True
+        self.connected = False
+        self._session_timer.stop()
+        if self._media:
+            self._media.close()
+        self._around.tell(
+            CallEnded(at=self._around.now(), line=self._around.line, call=self.call, ending=ending)
+        )
+
+    def _over(self) -> None:
+        """Let go: nothing more is to be signalled."""
+        self.over = True
+        if self._unacknowledged:
+            self._unacknowledged.stop()
+            self._unacknowledged = None
+        self._around.forget(self)
+
+    def _bye(self, ending: Ending) -> None:
+        """End a confirmed call: tell it, and say BYE as soon as it may be said (§15)."""
+        self._end(ending)
+        if self._unacknowledged:
+            # §15: a callee says no BYE before the ACK, or before giving up on it.
+            self._bye_wanted = True
+        else:
+            self._send_bye()
+
+    def _send_bye(self) -> None:
+        """Say BYE and stay until it is answered."""
+        if self.dialog is None or self._bye_sent:
+            return
+        self._bye_sent = True
+        bye = self.dialog.request("BYE")
+        self._around.finish(bye)
+        user = ClientUser(on_response=self._bye_answered, on_failure=lambda _: self._over())
+        Exchange(self._around.requester, bye, user, next_cseq=self.dialog.next_cseq).start()
+
+    def _bye_answered(self, response: Response) -> None:
+        """Go when the BYE has its final response, whatever that is (§15.1.1)."""
+        if response.status >= 200:
+            self._over()
+
+    def _hung_up_there(self, dialog: Dialog) -> None:
+        """Take a BYE."""
+        if dialog is not self.dialog:
+            return
+        self._end(Ending(reason=self._reason_of_bye()))
+        if not self._bye_sent:
+            self._over()
+
+    def _reason_of_bye(self) -> EndReason:
+        """Say why the far side may have said BYE."""
+        return EndReason.HUNG_UP_THERE
+
+    def _later(self, request: Request) -> Response:
+        """Refuse a request that comes out of turn."""
+        response = self._around.reply(request, 500)
+        response.headers.add("Retry-After", str(random.randrange(1, 10)))  # noqa: S311 - a delay
+        return response
+
+    def _renegotiate(self, transaction: ServerTransaction, dialog: Dialog) -> None:
+        """Answer a re-INVITE (§14.2) or an UPDATE (RFC 3311 §5.2)."""
+        request = transaction.request
+        invite = request.method == "INVITE"
+        if invite and not self._confirmed:
+            transaction.respond(self._later(request))
+            return
+        if (invite or request.body) and self._offer_is_open():
+            transaction.respond(self._around.reply(request, 491))
+            return
+        if request.body and (self._media is None or self._media.remote is None):
+            transaction.respond(self._later(request))
+            return
+        body = self._answer_of(request)
+        if isinstance(body, Response):
+            transaction.respond(body)
+            return
+        dialog.refresh_target(request)
+        self._far_allows = request.allow or self._far_allows
+        response = self._around.reply(request, 200)
+        response.headers.set("Contact", self._around.contact)
+        self._settle_timer(request, response)
+        if body:
+            response.headers.set("Content-Type", sdp.CONTENT_TYPE)
+            response.body = body
+        if invite:
+            self._answer_until_acknowledged(transaction, response, offered=not request.body)
+        else:
+            transaction.respond(response)
+        self._tell_held()
+
+    def _answer_of(self, request: Request) -> bytes | Response:
+        """Give the body of the 2xx, or the response to an offer that will not do."""
+        media = self._media
+        if media is None or not (request.body or request.method == "INVITE"):
+            return b""
+        if not request.body:
+            return media.offer()
+        try:
+            answered = media.answer(request.body)
+        except SdpError:
+            return self._around.reply(request, 400)
+        if isinstance(answered, Refusal):
+            return self._around.refuse(request, answered)
+        return answered
+
+    def _offer_is_open(self) -> bool:
+        """Tell whether an offer of ours waits for its answer."""
+        waiting = self._refreshing is not None and self._refreshing.request.method == "INVITE"
+        return waiting or bool(self._unacknowledged and self._unacknowledged.offered)
+
+    def _answer_until_acknowledged(
+        self, transaction: ServerTransaction, response: Response, *, offered: bool
+    ) -> None:
+        """Send a 2xx to an INVITE, again and again until the ACK."""
+        if self._unacknowledged:
+            self._unacknowledged.stop()
+        self._unacknowledged = _UnacknowledgedAnswer(
+            self._around.clock,
+            self._around.values,
+            cseq=transaction.request.cseq.number,
+            offered=offered,
+            send=lambda: transaction.respond(response),
+            give_up=self._never_acknowledged,
+        )
+
+    def _never_acknowledged(self) -> None:
+        """Say BYE to a gateway that has not heard the 2xx, or is gone (§13.3.1.4)."""
+        if self._unacknowledged:
+            self._unacknowledged.stop()
+            self._unacknowledged = None
+        self._end(Ending(reason=EndReason.GATEWAY_SILENT))
+        self._send_bye()
+
+    def _accept(self, body: bytes) -> bool:
+        """Take the far side's answer to our offer; tells whether it will do."""
+        if self._media is None:
+            return False
+        try:
+            refusal = self._media.accept(body)
+        except SdpError:
+            return False
+        return refusal is None
+
+    def _tell_held(self) -> None:
+        """Tell that the far side has put the call on hold, or taken it back."""
+        if not self.connected or not self._media or self._media.held == self._told_held:
+            return
+        self._told_held = self._media.held
+        self._around.tell(
+            CallHeld(
+                at=self._around.now(),
+                line=self._around.line,
+                call=self.call,
+                held=self._told_held,
+            )
+        )
+
+    def _take_info(self, request: Request) -> Response:
+        """Answer an INFO; one that carries a key is a key pressed there."""
+        if not request.body:
+            return self._around.reply(request, 200)
+        if request.content_type not in _DTMF_TYPES:
+            response = self._around.reply(request, 415)
+            response.headers.set("Accept", ", ".join(_DTMF_TYPES))
+            return response
+        text = request.body[:64].decode("ascii", errors="replace").upper()
+        lines = [line.partition("=") for line in text.split()]
+        signals = [value for name, _, value in lines if name == "SIGNAL"] or [text.strip()]
+        if signals[0] in _KEYS:
+            self._on_digit(signals[0])
+        return self._around.reply(request, 200)
+
+    def _settle_timer(self, request: Request, response: Response) -> None:
+        """Put the session timer that a request asks for into its 2xx, and start it."""
+        answer = answer_timer(request, self._session_timer.interval)
+        if answer:
+            response.headers.set("Session-Expires", str(answer.header))
+            if answer.required:
+                response.headers.set("Require", "timer")
+        self._session_timer.restart(answer.interval if answer else None)
+
+    def _expired(self) -> None:
+        """End a session that nobody has refreshed (RFC 4028 §10)."""
+        self._bye(Ending(reason=EndReason.SESSION_EXPIRED))
+
+    def _refresh(self, *, by_invite: bool = False, interval: int | None = None) -> None:
+        """Refresh the session by UPDATE where the far side allows it, else by re-INVITE."""
+        current = self._session_timer.interval
+        if self.ended or self._refreshing or self.dialog is None or current is None:
+            return
+        if self._unacknowledged:
+            self._session_timer.retry_refresh(1.0)
+            return
+        by_update = not by_invite and "UPDATE" in self._far_allows
+        request = self.dialog.request("UPDATE" if by_update else "INVITE")
+        self._around.finish(request)
+        seconds = interval or current.seconds
+        request.headers.set("Session-Expires", f"{seconds};refresher=uac")
+        if interval:
+            request.headers.set("Min-SE", str(interval))
+        if not by_update and self._media:
+            request.headers.set("Content-Type", sdp.CONTENT_TYPE)
+            request.body = self._media.offer()
+        user = _RefreshUser(self, may_lengthen=interval is None)
+        exchange = Exchange(
+            self._around.requester,
+            request,
+            ClientUser(on_response=user.on_response, on_failure=self._refresh_failed),
+            next_cseq=self.dialog.next_cseq,
+        )
+        self._refreshing = exchange
+        user.exchange = exchange
+        exchange.start()
+
+    def send_ack(self, invite: Request) -> Callable[[], None]:
+        """Acknowledge a 2xx to an INVITE of the confirmed dialog; gives what repeats it."""
+        if self.dialog is None:
+            return lambda: None
+        return self._around.requester.send_ack(self.dialog.ack(invite))
+
+    def refreshed(self, response: Response) -> None:
+        """Take the 2xx of a refresh of ours."""
+        self._refreshing = None
+        if self.ended:
+            return
+        if self.dialog:
+            self.dialog.refresh_target(response)
+        self._far_allows = response.allow or self._far_allows
+        self._session_timer.restart(agreed_timer(response))
+        if response.body and response.cseq.method == "INVITE" and not self._accept(response.body):
+            self._bye(Ending(reason=EndReason.NOT_ACCEPTABLE))
+            return
+        self._tell_held()
+
+    def refresh_refused(self, response: Response, *, may_lengthen: bool) -> None:
+        """Take another final response to a refresh (§14.1, §12.2.1.2, RFC 4028 §7.3)."""
+        self._refreshing = None
+        if self.ended:
+            return
+        match response.status:
+            case 408 | 481:
+                self._bye(Ending(reason=EndReason.SESSION_EXPIRED, status=response.status))
+            case 422 if may_lengthen and response.min_se:
+                self._refresh(interval=response.min_se)
+            case 405 | 501 if response.cseq.method == "UPDATE":
+                self._refresh(by_invite=True)
+            case 491:
+                wait = _GLARE_OF_CALLER if self.we_call else _GLARE_OF_CALLEE
+                self._session_timer.retry_refresh(random.uniform(*wait))  # noqa: S311 - a delay
+            case _:
+                self._session_timer.retry_refresh(
+                    float(response.retry_after or _REFRESH_AGAIN_AFTER)
+                )
+
+    def _refresh_failed(self, failure: Failure) -> None:
+        """End a session whose refresh nobody answers; try again after an ICMP error."""
+        self._refreshing = None
+        if self.ended:
+            return
+        if failure is Failure.TIMEOUT:
+            self._bye(Ending(reason=EndReason.SESSION_EXPIRED))
+        else:
+            self._session_timer.retry_refresh(_REFRESH_AGAIN_AFTER)
+
+    def _on_frame(self, frame: PlayedFrame) -> None:
+        """Pass sound on under the call's channel."""
+        self._around.hear(
+            SoundFrame(
+                direction=frame.direction,
+                channel=self.channel,
+                number=frame.number,
+                payload=frame.payload,
+                played_at=frame.played_at,
+                flags=frame.flags,
+            )
+        )
+
+    def _on_digit(self, digit: str) -> None:
+        """Tell a key that was pressed there."""
+        if self.connected:
+            self._around.tell(
+                DtmfReceived(
+                    at=self._around.now(), line=self._around.line, call=self.call, digit=digit
+                )
+            )
+
+
+class _RefreshUser:
+    """Hears the responses to one refresh, and acknowledges each 2xx of a re-INVITE."""
+
+    def __init__(self, session: Session, *, may_lengthen: bool) -> None:
+        """Take the call; `may_lengthen` if a 422 may be obeyed."""
+        self.exchange: Exchange | None = None
+        self._session = session
+        self._may_lengthen = may_lengthen
+        self._ack_again: Callable[[], None] | None = None
+
+    def on_response(self, response: Response) -> None:
+        """Take a response."""
+        if response.status < 200 or self.exchange is None:
+            return
+        if response.status >= 300:
+            self._session.refresh_refused(response, may_lengthen=self._may_lengthen)
+        elif self._ack_again:
+            self._ack_again()
+        else:
+            if response.cseq.method == "INVITE":
+                self._ack_again = self._session.send_ack(self.exchange.request)
+            self._session.refreshed(response)

@@ -1,0 +1,375 @@
+"""The user agent of one line at one gateway: who gets which message (RFC 3261 §8.2, §12.2)."""
+
+import asyncio
+import itertools
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from ....calls import EndReason
+from ....errors import LineBusyError, LineNotRegisteredError, RegistrationError
+from ...backend import Account, PlacedCall, Registered
+from ...protocol import CallEvent, SoundFrame
+from . import sdp
+from .clock import Clock, TimerValues
+from .dialog import DialogId, new_tag
+from .digest import DigestClient
+from .exchange import Requester
+from .incoming import IncomingCall
+from .media import OpenSound, refusal_of
+from .messages import MessageError, Request, Response, is_keep_alive, parse
+from .outgoing import OutgoingCall
+from .registration import Registration
+from .sdp import Refusal, SdpError
+from .session import Session
+from .transactions import InviteServer, ServerTransaction, TransactionLayer
+from .transport import Address, reply_destination
+from .uri import NameAddress, OtherUri, SipUri, host_for_uri
+
+VERSION = "0.1.0"
+USER_AGENT = f"hikari-denwa/{VERSION}"
+ALLOWED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE", "INFO")
+KNOWN = frozenset(
+    (*ALLOWED, "PRACK", "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER")
+)
+EXTENSIONS = ("timer",)
+# Answered by what they are about, not by 405: the subscription or the transfer is refused.
+_REFUSED = {"NOTIFY": 481, "REFER": 603, "PRACK": 481}
+_WITH_CONTACT = frozenset(("INVITE", "UPDATE"))
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Who hears what happens to a user agent."""
+
+    def registration_lost(self, error: RegistrationError) -> None:
+        """Hear that a refresh failed."""
+
+    def registration_refreshed(self, registered: Registered) -> None:
+        """Hear that a refresh was taken."""
+
+    def call_event(self, event: CallEvent) -> None:
+        """Hear what happens to a call."""
+
+    def sound(self, frame: SoundFrame) -> None:
+        """Hear the sound of a call."""
+
+
+class Names:
+    """Gives calls names and sound channels that no other call of the back end has."""
+
+    def __init__(self) -> None:
+        """Start with channel 1."""
+        self._channels: Iterator[int] = itertools.cycle(range(1, 0x10000))
+
+    def next(self) -> tuple[str, int]:
+        """Give the name and the channel of a new call."""
+        return secrets.token_hex(8), next(self._channels)
+
+
+class UserAgent:
+    """One extension: its registration, its calls, and every message of its socket."""
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        line: str,
+        local: Address,
+        clock: Clock,
+        send: Callable[[bytes, Address], None],
+        listener: Listener,
+        names: Names,
+        open_sound: OpenSound,
+        values: TimerValues | None = None,
+    ) -> None:
+        """Take the account, our address on the wire, and the way out."""
+        self.account = account
+        self.line = line
+        self.family = account.family
+        self.clock = clock
+        self.values = values or TimerValues()
+        self.local_address = local[0]
+        self.gateway_address = account.gateway
+        self.open_sound = open_sound
+        self.layer = TransactionLayer(
+            clock,
+            send,
+            local=local,
+            values=self.values,
+            on_request=self._request,
+            on_ack=self._ack,
+        )
+        self.requester = Requester(
+            self.layer,
+            local=local,
+            gateway=(account.gateway, account.port),
+            digest=DigestClient(account.user_id, account.password),
+        )
+        own = SipUri(user=account.extension, host=local[0], port=local[1])
+        self.contact = str(NameAddress(None, own))
+        self.registration = Registration(
+            account,
+            self.requester,
+            clock,
+            self.values,
+            contact=own,
+            finish=self.finish,
+            on_refreshed=listener.registration_refreshed,
+            on_lost=listener.registration_lost,
+        )
+        self._listener = listener
+        self._names = names
+        self._warn_agent = f"{host_for_uri(local[0])}:{local[1]}"
+        self._sessions: list[Session] = []
+        self._by_dialog: dict[DialogId, Session] = {}
+        self._received_at = 0.0
+        self._when_idle: list[asyncio.Future[None]] = []
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """Give the calls whose signalling is not over."""
+        return tuple(self._sessions)
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether there is a call that the user knows of."""
+        return any(not session.ended for session in self._sessions)
+
+    def receive(self, datagram: bytes, source: Address, at: float) -> None:
+        """Take a datagram of the gateway's; `at` is the Unix time of its arrival."""
+        if is_keep_alive(datagram):
+            return
+        self._received_at = at
+        try:
+            message = parse(datagram)
+            if isinstance(message, Response):
+                self.layer.receive_response(message)
+            else:
+                self.layer.receive_request(message, source)
+        except MessageError as error:
+            self._malformed(error, source)
+
+    def unreachable(self) -> None:
+        """Hear that nothing listens at the gateway's port."""
+        self.layer.unreachable()
+
+    async def dial(self, number: str) -> PlacedCall:
+        """Send an INVITE for a number.
+
+        Raises LineNotRegisteredError, LineBusyError, SoundPortsExhaustedError.
+        """
+        if self.registration.registered is None:
+            raise LineNotRegisteredError
+        if self.busy:
+            raise LineBusyError
+        own = self.registration.address_of_record
+        name, channel = self._names.next()
+        call = OutgoingCall(
+            self,
+            call=name,
+            channel=channel,
+            address_of_record=own,
+            target=SipUri(user=number, host=own.host, port=own.port),
+        )
+        self._sessions.append(call)
+        try:
+            await call.prepare()
+        except BaseException:
+            self.forget(call)
+            raise
+        call.start()
+        return PlacedCall(call=name, channel=channel)
+
+    def hang_up_all(self, reason: EndReason) -> None:
+        """End every call that the user knows of."""
+        for session in self.sessions:
+            session.hang_up(reason)
+
+    async def idle(self) -> None:
+        """Wait until the signalling of every call is over."""
+        if self._sessions:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._when_idle.append(waiter)
+            await waiter
+
+    def close(self) -> None:
+        """Stop everything at once; nothing is sent."""
+        self.registration.stop()
+        for session in self.sessions:
+            session.abort()
+        self.layer.close()
+
+    def reply(
+        self, request: Request, status: int, reason: str | None = None, *, tag: str | None = None
+    ) -> Response:
+        """Make a response with the headers that its status and method want."""
+        response = request.reply(status, reason, to_tag=tag or new_tag())
+        success = 200 <= status < 300 and request.method in (*_WITH_CONTACT, "OPTIONS")
+        if success or status == 405:
+            response.headers.add("Allow", ", ".join(ALLOWED))
+        if success:
+            response.headers.add("Supported", ", ".join(EXTENSIONS))
+        if status == 415 or (success and request.method == "OPTIONS"):
+            response.headers.add("Accept", sdp.CONTENT_TYPE)
+        return response
+
+    def refuse(self, request: Request, refusal: Refusal, *, tag: str | None = None) -> Response:
+        """Make the response to an offer that cannot be answered, with its Warning."""
+        response = self.reply(request, refusal.status, tag=tag)
+        response.headers.add("Warning", refusal.warning(self._warn_agent))
+        return response
+
+    def finish(self, request: Request) -> None:
+        """Give a request of ours the headers that all of its kind have."""
+        if request.method in _WITH_CONTACT:
+            request.headers.set("Contact", self.contact)
+            request.headers.set("Supported", ", ".join(EXTENSIONS))
+        if request.method in (*_WITH_CONTACT, "REGISTER"):
+            request.headers.set("Allow", ", ".join(ALLOWED))
+        request.headers.set("User-Agent", USER_AGENT)
+
+    def tell(self, event: CallEvent) -> None:
+        """Pass an event on."""
+        self._listener.call_event(event)
+
+    def hear(self, frame: SoundFrame) -> None:
+        """Pass sound on."""
+        self._listener.sound(frame)
+
+    def now(self) -> float:
+        """Give the Unix time."""
+        return time.time()
+
+    def adopt(self, dialog: DialogId, session: Session) -> None:
+        """Let the requests of a dialog find a call."""
+        if not session.over:
+            self._by_dialog[dialog] = session
+
+    def forget(self, session: Session) -> None:
+        """Let go of a call whose signalling is over."""
+        if session in self._sessions:
+            self._sessions.remove(session)
+        for dialog in session.dialog_ids:
+            self._by_dialog.pop(dialog, None)
+        if not self._sessions:
+            for waiter in self._when_idle:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self._when_idle.clear()
+
+    def _malformed(self, error: MessageError, source: Address) -> None:
+        """Answer a request that is not one, where the RFC wants an answer (§8.2, §16.3)."""
+        _LOGGER.debug("Malformed message: %s", error)
+        if error.request is None:
+            self.registration.noise()
+        elif error.status is not None:
+            error.request.mark_source(*source)
+            response = error.request.reply(error.status, to_tag=new_tag())
+            self.layer.send(response.encode(), reply_destination(error.request, source))
+
+    def _request(self, transaction: ServerTransaction) -> None:
+        """Take a new request."""
+        request = transaction.request
+        if request.method == "CANCEL":
+            self._cancel(transaction)
+            return
+        if refusal := self._refusal(request):
+            transaction.respond(refusal)
+        elif request.to.tag is not None:
+            self._within_dialog(transaction)
+        elif isinstance(transaction, InviteServer):
+            self._invite(transaction)
+        elif request.method == "OPTIONS":
+            transaction.respond(self.reply(request, 486 if self.busy else 200))
+        else:
+            transaction.respond(self.reply(request, 481))
+
+    def _refusal(self, request: Request) -> Response | None:
+        """Give the response to a request that cannot be worked on, in the order of §8.2."""
+        if request.method in _REFUSED:
+            return self.reply(request, _REFUSED[request.method])
+        if request.method not in ALLOWED:
+            return self.reply(request, 405 if request.method in KNOWN else 501)
+        if isinstance(request.uri, OtherUri):
+            return self.reply(request, 416)
+        outside = request.to.tag is None and request.method in ("INVITE", "OPTIONS")
+        if outside and request.uri.user not in (None, self.account.extension):
+            return self.reply(request, 404)
+        if unknown := [tag for tag in request.require if tag not in EXTENSIONS]:
+            response = self.reply(request, 420)
+            response.headers.add("Unsupported", ", ".join(unknown))
+            return response
+        return self._content_refusal(request)
+
+    def _content_refusal(self, request: Request) -> Response | None:
+        """Refuse a body that cannot be read (§8.2.3)."""
+        if not request.body or request.method not in _WITH_CONTACT:
+            return None
+        encodings = [each for each in request.headers.tokens("Content-Encoding") if each]
+        if any(each.lower() != "identity" for each in encodings):
+            response = self.reply(request, 415)
+            response.headers.add("Accept-Encoding", "identity")
+            return response
+        if request.content_type != sdp.CONTENT_TYPE:
+            return self.reply(request, 415)
+        return None
+
+    def _within_dialog(self, transaction: ServerTransaction) -> None:
+        """Find the call of a request by Call-ID and both tags (§12.2.2)."""
+        if session := self._session_of(transaction.request):
+            session.receive(transaction)
+        else:
+            transaction.respond(self.reply(transaction.request, 481))
+
+    def _session_of(self, request: Request) -> Session | None:
+        """Find the call of a request."""
+        return self._by_dialog.get((request.call_id, request.to.tag or "", request.from_.tag or ""))
+
+    def _ack(self, ack: Request) -> None:
+        """Take the ACK of a 2xx; one without a call is dropped."""
+        if session := self._session_of(ack):
+            session.acknowledge(ack)
+
+    def _cancel(self, transaction: ServerTransaction) -> None:
+        """Answer a CANCEL, and end the call that it is for (§9.2)."""
+        request = transaction.request
+        invite = self.layer.invite_cancelled_by(request)
+        if invite is None:
+            transaction.respond(self.reply(request, 481))
+            return
+        call = next(
+            (
+                each
+                for each in self._sessions
+                if isinstance(each, IncomingCall) and each.transaction is invite
+            ),
+            None,
+        )
+        transaction.respond(self.reply(request, 200, tag=call.tag if call else None))
+        if call:
+            call.cancelled(request)
+
+    def _invite(self, transaction: InviteServer) -> None:
+        """Let a call ring, unless it cannot be answered anyway."""
+        request = transaction.request
+        if self.busy:
+            transaction.respond(self.reply(request, 486))
+            return
+        try:
+            refusal = refusal_of(request.body, self.local_address) if request.body else None
+        except SdpError:
+            transaction.respond(self.reply(request, 400))
+            return
+        if refusal:
+            transaction.respond(self.refuse(request, refusal))
+            return
+        name, channel = self._names.next()
+        call = IncomingCall(self, transaction, call=name, channel=channel)
+        self._sessions.append(call)
+        for dialog in call.dialog_ids:
+            self.adopt(dialog, call)
+        call.ring(self._received_at)

@@ -3,7 +3,9 @@
 import array
 import cmath
 import functools
+import itertools
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import audioop
@@ -34,9 +36,9 @@ _WEAKEST = peak_of(-31.0)
 _GATE_RMS = int(_WEAKEST * 0.8)
 _FRAME_SHARE = 0.33
 _WINDOW_SHARE = 0.7
+_INNER_SHARE = 0.9
 _TWIST_DB = (-10.0, 6.0)
 _FREQUENCY_TOLERANCE = 0.025
-_HARMONIC_SHARE = 0.04
 # Windows are 10 ms long and begin every 5 ms: six of them lie within 40 ms, at most four in 23 ms.
 _WINDOWS_NEEDED = 6
 _WINDOWS_OF_PAUSE = 5
@@ -101,10 +103,9 @@ class _PairReference:
         gram = [[float(sum(map(_product, zip(a, b, strict=True)))) for b in waves] for a in waves]
         self._norms = tuple(gram[index][index] for index in range(4))
         self._inverse = _inverted(gram)
-        self.row_turn = cmath.exp(-1j * row.step * _HOP)
-        self.column_turn = cmath.exp(-1j * column.step * _HOP)
-        self.row_tolerance = _FREQUENCY_TOLERANCE * row.step * _HOP
-        self.column_tolerance = _FREQUENCY_TOLERANCE * column.step * _HOP
+        self.row_step, self.column_step = row.step, column.step
+        self.row_tolerance = _FREQUENCY_TOLERANCE * row.step
+        self.column_tolerance = _FREQUENCY_TOLERANCE * column.step
 
     def fit(self, window: bytes) -> _Fit:
         """Return the tones in a window."""
@@ -157,13 +158,6 @@ def _frame_references() -> tuple[tuple[_Reference, ...], tuple[_Reference, ...]]
 
 
 @functools.cache
-def _harmonics(digit: str) -> tuple[_Reference, _Reference]:
-    """Return the references of twice the pitches of a digit."""
-    row, column = _PITCHES[digit]
-    return _Reference(2 * row, FRAME_SAMPLES), _Reference(2 * column, FRAME_SAMPLES)
-
-
-@functools.cache
 def _pair(digit: str) -> _PairReference:
     """Return the reference of a digit for a window."""
     return _PairReference(digit)
@@ -178,18 +172,11 @@ class _Run:
         self.told = False
         self.pause = 0
         self._pair = _pair(digit)
-        self._clear()
-
-    def _clear(self) -> None:
-        """Begin anew."""
-        self._windows = 0
-        self._last: _Fit | None = None
-        self._row_turn = self._column_turn = 0j
-        self._row_power = self._column_power = 0.0
+        self._fits: deque[_Fit] = deque(maxlen=_WINDOWS_NEEDED)
 
     def interrupt(self) -> None:
         """Be told that the sound was made up here: no proof for a tone, and none of a pause."""
-        self._clear()
+        self._fits.clear()
 
     def take(self, window: bytes) -> bool:
         """Take the next window; True once the tones have lasted long enough."""
@@ -197,26 +184,48 @@ class _Run:
         weak = min(abs(fit.row), abs(fit.column)) < _WEAKEST
         if weak or fit.share < _WINDOW_SHARE:
             self.pause += 1
-            self._clear()
+            self._fits.clear()
             return False
         self.pause = 0
-        if self._last is not None:
-            self._row_turn += fit.row * self._last.row.conjugate() * self._pair.row_turn
-            self._column_turn += fit.column * self._last.column.conjugate() * self._pair.column_turn
-        self._last = fit
-        self._windows += 1
-        self._row_power += abs(fit.row) ** 2
-        self._column_power += abs(fit.column) ** 2
-        return self._windows >= _WINDOWS_NEEDED and self._is_true()
+        self._fits.append(fit)
+        return not self.told and len(self._fits) == _WINDOWS_NEEDED and self._is_true()
 
     def _is_true(self) -> bool:
-        """Tell whether the pitches and their proportion are a keypad's."""
-        twist = 10 * math.log10(self._column_power / self._row_power)
-        return (
-            abs(cmath.phase(self._row_turn)) <= self._pair.row_tolerance
-            and abs(cmath.phase(self._column_turn)) <= self._pair.column_tolerance
-            and _TWIST_DB[0] <= twist <= _TWIST_DB[1]
+        """Tell whether the pitches, their proportion and their purity are a keypad's."""
+        rows = [fit.row for fit in self._fits]
+        columns = [fit.column for fit in self._fits]
+        row_shift = _shift(rows, self._pair.row_step)
+        column_shift = _shift(columns, self._pair.column_step)
+        if abs(row_shift) > self._pair.row_tolerance:
+            return False
+        if abs(column_shift) > self._pair.column_tolerance:
+            return False
+        row_power, column_power = _power(rows), _power(columns)
+        if not _TWIST_DB[0] <= 10 * math.log10(column_power / row_power) <= _TWIST_DB[1]:
+            return False
+        # A tone beside its nominal pitch is explained less well, and we know by how much.
+        possible = (row_power * _seen_part(row_shift) + column_power * _seen_part(column_shift)) / (
+            row_power + column_power
         )
+        shares = [fit.share for fit in self._fits][1:-1]
+        return sum(shares) / len(shares) >= _INNER_SHARE * possible
+
+
+def _shift(peaks: list[complex], step: float) -> float:
+    """Return by how many radians a sample a tone's pitch is beside the nominal step."""
+    turn = sum(later * earlier.conjugate() for earlier, later in itertools.pairwise(peaks))
+    return cmath.phase(turn * cmath.exp(-1j * step * _HOP)) / _HOP
+
+
+def _power(peaks: list[complex]) -> float:
+    """Return the sum of squares."""
+    return sum(abs(peak) ** 2 for peak in peaks)
+
+
+def _seen_part(shift: float) -> float:
+    """Return the share of a tone's energy that a window finds when the pitch is beside nominal."""
+    half = shift * _WINDOW / 2
+    return (math.sin(half) / half) ** 2 if half else 1.0
 
 
 class DtmfDetector:
@@ -253,16 +262,15 @@ class DtmfDetector:
         if run is None:
             return None
         self._run = run
-        return self._follow(run, frame, from_last_frame=begins)
+        return self._follow(run, from_last_frame=begins)
 
-    def _follow(self, run: _Run, frame: bytes, *, from_last_frame: bool) -> str | None:
+    def _follow(self, run: _Run, *, from_last_frame: bool) -> str | None:
         """Take the windows that end in this frame, and in the last one if the run is new."""
         end = len(self._sound)
         first = end - (2 if from_last_frame else 1) * _FRAME_BYTES - 2 * _HOP
         certain = None
         for start in range(first, end - 2 * _WINDOW + 1, 2 * _HOP):
-            lasts = run.take(self._sound[start : start + 2 * _WINDOW])
-            if lasts and not run.told and _is_pure(run.digit, frame):
+            if run.take(self._sound[start : start + 2 * _WINDOW]):
                 run.told = True
                 certain = run.digit
         if run.pause >= _WINDOWS_OF_PAUSE:
@@ -282,9 +290,3 @@ def _candidate(frame: bytes) -> str | None:
     if row + column < 2 * rms * rms * _FRAME_SHARE:
         return None
     return _KEYPAD[rows.index(row)][columns.index(column)]
-
-
-def _is_pure(digit: str, frame: bytes) -> bool:
-    """Tell whether a frame lacks the overtones that a voice would have."""
-    harmonics = sum(reference.power(frame) for reference in _harmonics(digit))
-    return harmonics < 2 * audioop.rms(frame, 2) ** 2 * _HARMONIC_SHARE

@@ -124,12 +124,13 @@ class OutgoingCall(Session):
         dialog = self._dialog_of(response) if response.to.tag is not None else None
         if dialog and not self._acknowledge_provisional(dialog, response):
             return
-        self._rang = self._rang or response.status == 180
         described = response.body and response.content_type == sdp.CONTENT_TYPE
         if described and self._accept(response.body) and self._media:
             self._early_media = dialog.id if dialog else ("", "", "")
             self._media.sound.start()
         told = response.status, self._early_media is not None
+        # Early media are mostly a ringing tone (home-gateway facts §2.2).
+        self._rang = self._rang or response.status == 180 or told[1]
         if told == self._told:
             return
         self._told = told

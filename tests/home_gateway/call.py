@@ -127,11 +127,11 @@ class Call:
         """Wait until it rings; raises CallEndedError and TimeoutError."""
         return await self._reach(CallState.RINGING, within)
 
-    async def answered(self, within: float = 5.0) -> Moments:
+    async def answered(self, within: float | None = 5.0) -> Moments:
         """Wait until both sides are connected; raises CallEndedError and TimeoutError."""
         return await self._reach(CallState.TALKING, within)
 
-    async def ended(self, within: float = 5.0) -> CallEnd:
+    async def ended(self, within: float | None = 5.0) -> CallEnd:
         """Wait for the end; raises TimeoutError."""
         async with asyncio.timeout(within):
             await self._reached[CallState.ENDED].wait()
@@ -142,9 +142,13 @@ class Call:
         """Say something into the call from now on."""
         self._leg().play(source)
 
-    def send_digits(self, digits: str, **options: float) -> None:
-        """Press keys: in-band tones, once; options are those of Digits."""
-        self._leg().insert(Digits(digits, **options))  # type: ignore[arg-type]
+    def insert(self, source: Source) -> None:
+        """Say something once, then go on with what was said before."""
+        self._leg().insert(source)
+
+    def send_digits(self, digits: str) -> None:
+        """Press keys: in-band tones, once; insert(Digits(…)) has levels and lengths."""
+        self.insert(Digits(digits))
 
     async def hang_up(self, reason: str | None = None) -> None:
         """End a call that stands, with BYE; the header Reason is sent if given."""
@@ -575,7 +579,7 @@ class Call:
         leg.close()
         self._exchange.legs.remove(leg)
 
-    async def _reach(self, state: CallState, within: float) -> Moments:
+    async def _reach(self, state: CallState, within: float | None) -> Moments:
         """Wait for a state."""
         async with asyncio.timeout(within):
             await self._reached[state].wait()

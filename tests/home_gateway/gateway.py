@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from .call import Call
+from .bridge import bridge
+from .call import Call, CallEndedError
 from .callees import Callee, Outcome, default_callees
 from .config import Family, GatewayConfig, OptionsAnswer, V6Register, Withheld
 from .dialog import ALLOW
@@ -186,6 +187,22 @@ class HomeGateway:
         call.begin()
         return call
 
+    async def ring_all(
+        self, *extensions: str, caller: str | Withheld = DEFAULT_CALLER
+    ) -> list[IncomingCall]:
+        """Call several extensions at once; the first to answer ends the ringing of the others."""
+        calls = [await self.ring(extension, caller=caller) for extension in extensions]
+        for call in calls:
+            self.exchange.spawn(self._first_wins(call, calls))
+        return calls
+
+    async def _first_wins(self, call: IncomingCall, calls: list[IncomingCall]) -> None:
+        """Cancel the other calls when this one is answered."""
+        with contextlib.suppress(CallEndedError):
+            await call.answered(None)
+            others = (other.answered_elsewhere() for other in calls if other is not call)
+            await asyncio.gather(*others)
+
     async def registered(
         self, extension: str = "3", *, family: Family | None = None, within: float = 5.0
     ) -> Binding:
@@ -345,7 +362,18 @@ class HomeGateway:
         self.exchange.tell(
             "dials", call=call.number, extension=call.extension, dialled=call.dialled
         )
-        call.begin()
+        if dialling.binding is None:
+            call.begin()
+        else:
+            self._connect(call, dialling.binding)
+
+    def _connect(self, call: OutgoingCall, binding: Binding) -> None:
+        """Ring at the real client of another slot and join the two calls."""
+        ring = Ring(caller=call.extension, called=binding.extension, shape=Shape.INTERNAL)
+        other = IncomingCall(self.exchange, binding, ring)
+        self._keep(other)
+        other.begin()
+        call.follow(bridge(call, other))
 
     def _on_cancel(self, received: Received, transaction: ServerTransaction) -> None:
         """Answer a CANCEL, and end the INVITE that it is meant for (RFC 3261 §9.2)."""

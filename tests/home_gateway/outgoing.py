@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from .call import Call, CallEnd, CallState, Side
@@ -14,13 +15,13 @@ from .callees import (
     families_meet,
     read_dialled,
 )
-from .config import GatewayConfig, Progress, Reach, Refresher, Slot, SlotKind
+from .config import Family, GatewayConfig, Progress, Reach, Refresher, Slot, SlotKind
 from .dialog import Dialog, peer_of
 from .exchange import Exchange
 from .message import Message, NameAddr, ParseError, Uri
-from .registrar import Refusal, Registrar
+from .registrar import Binding, Refusal, Registrar
 from .sdp import Description, SdpError, parse_sdp
-from .sources import Ringback
+from .sources import Ringback, Source
 from .transactions import Received, ServerTransaction
 from .transport import Stamp
 
@@ -42,6 +43,8 @@ class Dialling:
     callee: Callee
     offer: Description
     is_outside: bool
+    binding: Binding | None = None
+    """Set: the callee is a real client in another slot."""
 
 
 def warning_headers(code: int) -> tuple[tuple[str, str], ...]:
@@ -100,19 +103,42 @@ class Reception:
             return Refusal(400)
         if refusal := self._judge_media(received, offer, dialled.number):
             return refusal
+        party = self._find_party(dialled, slot, received.peer.family, callees)
+        if isinstance(party, Refusal):
+            return party
+        if is_outside and outside_calls >= calls.max_outside_calls:
+            return Refusal(calls.over_limit)
+        callee, binding = party
+        return Dialling(
+            slot=slot,
+            dialled=dialled,
+            callee=callee,
+            offer=offer,
+            is_outside=is_outside,
+            binding=binding,
+        )
+
+    def _find_party(
+        self, dialled: Dialled, caller: Slot, family: Family, callees: dict[str, Callee]
+    ) -> tuple[Callee, Binding | None] | Refusal:
+        """Find who is called: a real client in another slot, or a simulated party."""
+        mismatch = Refusal(488, warning_headers(self._config.calls.family_warning))
+        bindings = self._bindings_of_other(dialled.number, caller)
+        if bindings:
+            fitting = [binding for binding in bindings if binding.family is family]
+            return (Callee(), fitting[-1]) if fitting else mismatch
         callee = callees.get(dialled.number)
         if callee is None:
             return Refusal(404)
-        callee_reach = self._reach(dialled.number, callee)
-        if not families_meet(received.peer.family, callee_reach):
-            return Refusal(488, warning_headers(calls.family_warning))
+        if not families_meet(family, self._reach(dialled.number, callee)):
+            return mismatch
         if callee.rejects_withheld and not dialled.shows_number:
             return Refusal(433)
-        if is_outside and outside_calls >= calls.max_outside_calls:
-            return Refusal(calls.over_limit)
-        return Dialling(
-            slot=slot, dialled=dialled, callee=callee, offer=offer, is_outside=is_outside
-        )
+        return callee, None
+
+    def _bindings_of_other(self, number: str, caller: Slot) -> list[Binding]:
+        """Return where real clients of a dialled extension are; nobody calls itself."""
+        return [] if number == caller.number else self._registrar.bindings(number)
 
     def _reach(self, number: str, callee: Callee) -> Reach:
         """Return the families of a party: of the slot for a phone of the house."""
@@ -190,6 +216,10 @@ class OutgoingCall(Call):
         """Let the callee act."""
         self._work = self._exchange.spawn(self._run())
 
+    def follow(self, work: Coroutine[object, object, None]) -> None:
+        """Let other work decide what becomes of the call."""
+        self._work = self._exchange.spawn(work)
+
     def answer(self) -> None:
         """Make the callee answer now."""
         self._answer_now.set()
@@ -235,13 +265,16 @@ class OutgoingCall(Call):
         if callee.rings_after is not None:
             await asyncio.sleep(callee.rings_after)
             waited = callee.rings_after
-            await self._tell_ringing()
+            await self.tell_ringing()
         if callee.outcome is Outcome.RINGS_FOREVER:
             await self._answer_now.wait()
         else:
             await self._wait_for_answer(callee.answers_after - waited)
         if callee.outcome in {Outcome.ANSWERS, Outcome.RINGS_FOREVER} or self._answer_now.is_set():
-            await self._accept()
+            await self.accept(callee.media)
+            if callee.talks_for is not None:
+                await asyncio.sleep(callee.talks_for)
+                await super().hang_up()
         else:
             retry = callee.retry_after
             headers = warning_headers(callee.warning)
@@ -256,7 +289,7 @@ class OutgoingCall(Call):
         except TimeoutError:
             return
 
-    async def _tell_ringing(self) -> None:
+    async def tell_ringing(self) -> None:
         """Send 183 with the ringing tone in it, or 180."""
         config = self._exchange.config
         progress = self.callee.progress or config.calls.progress
@@ -304,20 +337,17 @@ class OutgoingCall(Call):
         self._pracked.set()
         transaction.respond(200)
 
-    async def _accept(self) -> None:
-        """Send 200 and wait for the ACK; then talk, as long as the callee wants."""
+    async def accept(self, media: Source) -> None:
+        """Send 200 and say something from then on."""
         if not self.transaction.is_open:
             return
         body = self._media_answer()
-        self._leg().play(self.callee.media)
+        self._leg().play(media)
         self._waiting_for_ack = self.transaction
         self.transaction.on_no_ack = self._on_no_ack
         self.transaction.respond(200, self._headers(accepts=True), body)
         self.moments.answered = Stamp.now()
         self._enter(CallState.ANSWERED)
-        if self.callee.talks_for is not None:
-            await asyncio.sleep(self.callee.talks_for)
-            await super().hang_up()
 
     def _media_answer(self) -> bytes:
         """Answer the client's offer: PCMU, and 101 only when configured and offered."""

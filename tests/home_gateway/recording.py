@@ -134,6 +134,13 @@ class Recording:
         times = [packet.time for packet in self.between(since, until)]
         return [1000 * (after - before) for before, after in pairwise(times)]
 
+    def gap_quantile_ms(
+        self, share: float, since: float | None = None, until: float | None = None
+    ) -> float:
+        """Return the time between packets that ``share`` of the gaps do not exceed."""
+        gaps = sorted(self.gaps_ms(since, until))
+        return gaps[min(len(gaps) - 1, int(share * len(gaps)))] if gaps else 0.0
+
     def holes_pct(
         self,
         buffer_ms: float = 60.0,

@@ -202,6 +202,11 @@ class HomeAssistant:
         """Return the file that its output goes to."""
         return self.folder / "output.log"
 
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the process is alive."""
+        return self.process is not None and self.process.returncode is None
+
     async def __aenter__(self) -> Self:
         """Start it and wait until it answers."""
         await self.start()
@@ -427,6 +432,15 @@ class Client:
             service_data=data,
             target={"entity_id": entity_id},
         )
+
+    async def wait_until_running(self) -> str:
+        """Wait until everything is loaded; returns the name and version."""
+        for _ in range(int(10 * START_SECONDS)):
+            config = await self.command("get_config")
+            if config["state"] == "RUNNING":
+                return f"Home Assistant {config['version']}"
+            await asyncio.sleep(0.1)
+        raise HomeAssistantError(f"Home Assistant is still loading after {START_SECONDS:.0f} s")
 
     async def states(self) -> dict[str, dict[str, Any]]:
         """Return every state by its entity id."""

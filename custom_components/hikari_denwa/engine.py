@@ -75,5 +75,8 @@ DATA_ENGINE: HassKey[SharedEngine] = HassKey(f"{DOMAIN}_engine")
 
 
 def shared_engine(hass: HomeAssistant) -> SharedEngine:
-    """Return the engine of this Home Assistant."""
-    return hass.data[DATA_ENGINE]
+    """Return the engine of this Home Assistant.
+
+    The first config flow asks for it before the integration is set up.
+    """
+    return hass.data.setdefault(DATA_ENGINE, SharedEngine())

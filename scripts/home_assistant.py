@@ -266,11 +266,15 @@ class HomeAssistant:
             f"Home Assistant did not answer within {START_SECONDS:.0f} s:\n{self.log_end()}"
         )
 
+    def log_lines(self) -> list[str]:
+        """Return what it has logged."""
+        with contextlib.suppress(OSError):
+            return self.log.read_text(errors="replace").splitlines()
+        return []
+
     def log_end(self, lines: int = 40) -> str:
         """Return the last lines of its output."""
-        with contextlib.suppress(OSError):
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-        return ""
+        return "\n".join(self.log_lines()[-lines:])
 
     async def stop(self) -> None:
         """End the process, and note in ``left_behind`` what outlived it."""

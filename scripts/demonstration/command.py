@@ -64,6 +64,7 @@ async def run(options: argparse.Namespace) -> int:
             if not options.once:
                 await console.stay(running, side, entities)
             await show.part(side, running, report)
+            await show.read_log(running, report)
     if report.failed and running.log_end():
         say(f"\nThe end of Home Assistant's log:\n{running.log_end()}")
     say(f"\n{report.table()}")

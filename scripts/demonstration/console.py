@@ -11,7 +11,7 @@ from scripts.home_assistant import HomeAssistant
 
 PROMPT = (
     "The demo stays up. Call from the dashboard, or let the gateway call:\n"
-    "  ring 3 from 0312345678 · ring 3 withheld · cancel · hang up · status · help\n"
+    "  ring 3 from 0312345678 · ring 3 from withheld · cancel · hang up · calls · help\n"
     "Ctrl-C ends it.\n"
 )
 

@@ -18,6 +18,7 @@ from typing import Any, Self
 from scripts.environment import ROOT
 from tests.home_gateway import GatewayConfig, HomeGateway, Tone
 from tests.home_gateway.call import Call
+from tests.home_gateway.command import CommandError, Console
 from tests.home_gateway.config import Withheld
 from tests.home_gateway.exchange import Event
 from tests.home_gateway.incoming import IncomingCall
@@ -39,6 +40,7 @@ class GatewayProcess:
     def __init__(self, gateway: HomeGateway) -> None:
         """Keep the gateway and listen to what happens in it."""
         self._gateway = gateway
+        self._console = Console(gateway)
         self._tasks: set[asyncio.Task[None]] = set()
         gateway.events.append(self._on_event)
 
@@ -70,11 +72,13 @@ class GatewayProcess:
             "play": self.play,
             "hang_up": self.hang_up,
             "violations": self.violations,
+            "type": self.type,
         }
         try:
             _tell({"id": number, "result": await actions[name](**request)})
         except Exception as error:  # noqa: BLE001 - told to the other side, which shows it
-            _tell({"id": number, "error": f"{type(error).__name__}: {error}"})
+            sentence = str(error) if isinstance(error, GatewayError) else repr(error)
+            _tell({"id": number, "error": sentence})
 
     async def where(self) -> dict[str, Any]:
         """Return the ports."""
@@ -121,6 +125,7 @@ class GatewayProcess:
         """Return what came from the client since a monotonic moment."""
         recording = self._call(call).received
         return {
+            "families": sorted({packet.peer.family for packet in recording.between(since)}),
             "packets_per_second": recording.packets_per_second(since),
             "widest_gap_ms": recording.widest_gap_ms(since),
             "digits": recording.detected_digits(since),
@@ -137,6 +142,17 @@ class GatewayProcess:
     async def violations(self) -> list[str]:
         """Return what the client broke."""
         return [str(violation) for violation in self._gateway.violations]
+
+    async def type(self, line: str) -> str:
+        """Carry out a line that a person typed; returns what to show."""
+        try:
+            result = await self._console.do(line)
+        except CommandError as error:
+            raise GatewayError(str(error)) from error
+        if isinstance(result, str):
+            return result
+        rows = result if isinstance(result, list) else [result]
+        return "\n".join("  ".join(f"{key} {value}" for key, value in row.items()) for row in rows)
 
     def _call(self, number: int) -> Call:
         """Find a call."""

@@ -9,8 +9,9 @@ from scripts.demonstration import gateway, sound
 from scripts.demonstration.gateway import Gateway
 from scripts.demonstration.report import Report, SceneEndedError
 from scripts.demonstration.watch import Change, Watch
-from scripts.home_assistant import Client, HomeAssistant, HomeAssistantError
+from scripts.home_assistant import DOMAIN, Client, HomeAssistant, HomeAssistantError
 
+LINE_NAME = "Hikari Denwa"
 CALLER = "0312345678"
 CALLER_SHOWN = "03-1234-5678"
 OTHER_EXTENSION = "6"
@@ -69,7 +70,7 @@ async def set_up(client: Client, side: Gateway, report: Report) -> dict[str, str
                 "user_id": gateway.USER_ID,
                 "password": gateway.PASSWORD,
                 "port": side.port,
-                "name": "ひかり電話",
+                "name": LINE_NAME,
             }
         )
         step.measured(1000 * (time.monotonic() - began), "ms", digits=0)
@@ -141,7 +142,8 @@ async def _talk(stage: Stage, call: int) -> None:
         step.measured(rate, "packets/s")
         step.measured(heard["widest_gap_ms"], "ms", "widest gap")
         step.check(abs(rate - PACKETS_PER_SECOND) < 1, f"{rate:.1f} packets a second")
-        step.saw("an even stream at the gateway")
+        step.check(heard["families"] == ["ipv6"], f"it came over {heard['families']}")
+        step.saw("an even stream at the gateway, over IPv6")
     async with report.step("Keypad tones reach the caller") as step:
         began = time.monotonic()
         await stage.client.action("send_dtmf", digits=DIGITS)
@@ -265,6 +267,19 @@ async def judge(stage: Stage) -> None:
         violations = await stage.gateway.ask("violations")
         step.check(not violations, " | ".join(violations))
         step.saw("nothing to complain about")
+
+
+async def read_log(running: HomeAssistant, report: Report) -> None:
+    """See that Home Assistant had nothing to complain about."""
+    async with report.step("Home Assistant's log is clean") as step:
+        complaints = [
+            line
+            for line in running.log_lines()
+            if f"custom_components.{DOMAIN}" in line
+            and any(f" {level} " in line for level in ("WARNING", "ERROR", "CRITICAL"))
+        ]
+        step.check(not complaints, " | ".join(complaints))
+        step.saw("no warning and no error of the integration")
 
 
 async def part(side: Gateway, running: HomeAssistant, report: Report) -> None:

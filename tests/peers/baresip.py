@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,8 @@ class Baresip(Peer):
         """Return the samples that the phone heard in its call, once it is over."""
         for _ in range(100):
             for path in (self.folder / "recorded").glob("dump-*-dec.wav"):
-                # The length is written into the header when the recording is closed.
-                with contextlib.suppress(EOFError):
+                # The header and its length are whole when the recording is closed.
+                with contextlib.suppress(EOFError, wave.Error):
                     if samples := sound.read_wav(path):
                         return samples
             await asyncio.sleep(0.05)

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.loopback import loopback
+
 from .baresip import Baresip
 from .desk import Desk
 from .kamailio import PHONE, Kamailio
+
+__all__ = ["loopback"]
 
 PHONE_TONE = 1000
 
@@ -15,7 +19,7 @@ PHONE_TONE = 1000
 @pytest.fixture(params=["::1", "127.0.0.1"], ids=["ipv6", "ipv4"])
 def address(request: pytest.FixtureRequest) -> str:
     """Run the test over both families, with sockets."""
-    request.getfixturevalue("socket_enabled")
+    request.getfixturevalue("loopback")
     literal: str = request.param
     return literal
 

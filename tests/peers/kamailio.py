@@ -97,11 +97,11 @@ request_route {
 """
 
 _OUTCOMES = """
-  if ($rU == "{barred}") {{ t_reply("403", "Forbidden"); exit; }}
-  if ($rU == "{anonymity_refused}") {{ t_reply("433", "Anonymity Disallowed"); exit; }}
+  if ($rU == "{barred}") {{ sl_send_reply("403", "Forbidden"); exit; }}
+  if ($rU == "{anonymity_refused}") {{ sl_send_reply("433", "Anonymity Disallowed"); exit; }}
   if ($rU == "{other_family}") {{
     append_to_reply("Warning: 300 Anonymous \\"Incompatible network protocol\\"\\r\\n");
-    t_reply("488", "Not Acceptable Here");
+    sl_send_reply("488", "Not Acceptable Here");
     exit;
   }}
 """

@@ -62,7 +62,7 @@ async def test_unexpected_cseq(sipp: Sipp, desk: Desk) -> None:
 
 @plays("incoming_strangers")
 async def test_strangers_leave_the_call_alone(sipp: Sipp, desk: Desk) -> None:
-    """Requests with a tag of nobody get 481; OPTIONS outside the dialog gets 200."""
+    """Requests with a tag of nobody get 481; OPTIONS outside the dialog gets 486."""
     await desk.register(sipp.address, sipp.port, ENGINE)
     await desk.answer()
     await sipp.passed()

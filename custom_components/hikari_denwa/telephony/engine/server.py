@@ -89,9 +89,10 @@ class Server:
         if self._leaving:
             self._leaving.cancel()
         await self.engine.close()
-        if self._client:
-            await self._client.outbox.drained()
-            await self._client.socket.close()
+        # The client may go while its last messages are being written.
+        if client := self._client:
+            await client.outbox.drained()
+            await client.socket.close()
         await self.runner.cleanup()
 
     async def _converse(self, request: web.Request) -> web.WebSocketResponse:

@@ -90,7 +90,7 @@ class Call:
         self.local_sdp: bytes = b""
         self._exchange = exchange
         self._reached = {state: asyncio.Event() for state in CallState}
-        self._reached[CallState.CALLING].set()
+        self._passed: set[CallState] = set()
         self._sdp_session = secrets.randbits(30)
         self._sdp_version = 1
         self._direction = "sendrecv"
@@ -547,7 +547,11 @@ class Call:
         if self.is_over:
             return
         self.state = state
-        self._reached[state].set()
+        for passed in CallState:
+            self._passed.add(passed)
+            self._reached[passed].set()
+            if passed is state:
+                break
         self._exchange.tell(state, call=self.number, extension=self.extension)
 
     def _finish(self, end: CallEnd) -> None:
@@ -583,14 +587,9 @@ class Call:
         """Wait for a state."""
         async with asyncio.timeout(within):
             await self._reached[state].wait()
-        if self.is_over and not self._has_been(state):
+        if state not in self._passed:
             raise CallEndedError(str(self.end))
         return self.moments
-
-    def _has_been(self, state: CallState) -> bool:
-        """Tell whether a state was passed before the end."""
-        moment = self.moments.ringing if state is CallState.RINGING else self.moments.confirmed
-        return moment is not None
 
     def _contact(self) -> str:
         """Write the gateway's Contact."""

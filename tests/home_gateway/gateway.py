@@ -20,7 +20,7 @@ from .digest import Authenticator
 from .exchange import Event, Exchange
 from .incoming import IncomingCall, Ring, Shape
 from .inspection import Inspector, check_grammar
-from .message import Message, ParseError, Uri, parse_message
+from .message import Message, ParseError, Uri, parse_message, response_to
 from .outgoing import OutgoingCall, Reception
 from .registrar import Binding, Refusal, RegisterSeen, Registrar
 from .sdp import PCMU_OFFER, Offer
@@ -482,6 +482,8 @@ class HomeGateway:
         """Look for breaches before the message is acted on; raises ParseError."""
         message = received.message
         if not self._inspector.check_length(message):
+            if message.is_request and message.method != "ACK":
+                self._send(response_to(message, 400, tag="cut"), received.peer)
             raise ParseError("the body is cut off")
         if message.is_request:
             self._inspector.check_request(message, received.peer)

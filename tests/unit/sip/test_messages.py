@@ -287,6 +287,16 @@ def test_session_expires(value: str, expected: SessionExpires | None) -> None:
     assert str(SessionExpires(300, "uas")) == "300;refresher=uas"
 
 
+def test_reason_phrase_is_one_line() -> None:
+    """A stray carriage return in a reason phrase is a space."""
+    response = parse(
+        _wire(INVITE).replace(b"INVITE sip:3@192.168.1.20:5062 SIP/2.0", b"SIP/2.0 200 a\rb")
+    )
+    assert isinstance(response, Response)
+    assert response.reason == "a b"
+    assert parse(response.encode()) == response
+
+
 def test_contacts() -> None:
     """Contact is a list over repeated fields, or a star."""
     request = Request("REGISTER", SipUri(host="h"), Headers([("m", "*")]))

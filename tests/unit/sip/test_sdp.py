@@ -338,6 +338,7 @@ def test_media_connection_is_written_where_it_differs() -> None:
         GATEWAY.replace("m=audio 20000 RTP/AVP 0", "m=audio").encode(),
         GATEWAY.replace("c=IN IP4 192.168.1.1", "c=IN IP4").encode(),
         GATEWAY.encode() + b"m=video 2 RTP/AVP 31\n" * 40,
+        GATEWAY.encode() + b"a=x\n" * 5000,
     ],
 )
 def test_no_description(body: bytes) -> None:

@@ -96,6 +96,20 @@ def test_malformed_uri(text: str) -> None:
         SipUri.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("sip:a:b:c;d@h", "sip:a:b%3Ac%3Bd@h"),
+        ("sip:h;a=b=c,d", "sip:h;a=b%3Dc%2Cd"),
+        ("sip:a%3b\u3042%e3%81%82@h", "sip:a%3B%E3%81%82%E3%81%82@h"),
+    ],
+)
+def test_unescaped_reserved_characters(text: str, written: str) -> None:
+    """Reserved characters that had to be escaped are written escaped, and mean the same then."""
+    assert str(SipUri.parse(text)) == written
+    assert SipUri.parse(written) == SipUri.parse(text)
+
+
 def test_other_schemes() -> None:
     """Other schemes are kept, but are no SIP URI."""
     assert parse_uri("tel:+81-3-1234-5678") == OtherUri("tel", "+81-3-1234-5678")

@@ -9,7 +9,7 @@ from typing import Literal
 from .headers import Headers, Parameters, find_parameter, is_token, parse_parameters, split_list
 from .uri import NameAddress, OtherUri, SipUri, Uri, Via, parse_uri, salvage_via
 
-MAX_HEAD_BYTES = 32 * 1024
+MAX_HEAD_BYTES = 16 * 1024
 MAX_HEADER_FIELDS = 256
 MAX_CSEQ = 2**31 - 1
 VERSION = "SIP/2.0"
@@ -507,7 +507,8 @@ def _parse_response(start: str, headers: Headers, fault: str | None, body: bytes
         raise MessageError("malformed status line", status=None)
     if len(line[2]) != 3 or not 100 <= int(line[2]) <= 699:
         raise MessageError("status out of range", status=None)
-    response = Response(int(line[2]), (line[3] or "").strip(), headers, body)
+    reason = (line[3] or "").replace("\r", " ").strip()
+    response = Response(int(line[2]), reason, headers, body)
     try:
         _check(response, fault)
     except MessageError as error:

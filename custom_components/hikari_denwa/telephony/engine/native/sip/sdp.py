@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 CONTENT_TYPE = "application/sdp"
 PTIME_MS = 20
 MAX_MEDIA = 32
+MAX_BYTES = 16 * 1024
 
 type Attributes = tuple[tuple[str, str | None], ...]
 type PayloadTexts = tuple[tuple[str, str], ...]
@@ -534,6 +535,8 @@ class _Section:
 
 def _parse_description(body: bytes) -> SessionDescription:
     """Read a description line by line."""
+    if len(body) > MAX_BYTES:
+        raise SdpError("too long")
     session = _Section()
     sections: list[tuple[MediaDescription, _Section]] = []
     section = session

@@ -23,8 +23,8 @@ _URI_CHARACTERS = re.compile(r"[^\x00-\x20\x7f<>\"]++")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*+)")
 _ESCAPE_RUN = re.compile(r"(?:%[0-9A-Fa-f]{2})++")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_UNSAFE_IN_USER = re.compile(r"%(?![0-9A-F]{2})|[^A-Za-z0-9\-_.!~*'()&=+$,;?/%]")
-_UNSAFE_IN_PASSWORD = re.compile(r"%(?![0-9A-F]{2})|[^A-Za-z0-9\-_.!~*'()&=+$,%]")
+_UNSAFE_IN_USER = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-_.!~*'()&=+$,;?/%]")
+_UNSAFE_IN_PASSWORD = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-_.!~*'()&=+$,%]")
 _UNSAFE_IN_PARAMETER = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-_.!~*'()\[\]/:&+$%]")
 _KEPT_ESCAPED = frozenset(b";/?:@&=+$,%")
 _MUST_MATCH = ("user", "ttl", "method", "maddr", "transport")
@@ -162,8 +162,8 @@ def parse_uri(text: str) -> Uri:
     password: str | None = None
     if at:
         user_text, colon, password_text = user_info.partition(":")
-        user = _unescape(user_text)
-        password = _unescape(password_text) if colon else None
+        user = _read_component(user_text, _UNSAFE_IN_USER)
+        password = _read_component(password_text, _UNSAFE_IN_PASSWORD) if colon else None
     rest, question, headers = rest.partition("?")
     host_port, *parameters = rest.split(";")
     host, port = parse_host_port(host_port)
@@ -217,7 +217,8 @@ def _uri_parameter(text: str) -> tuple[str, str | None]:
     name, equals, value = text.partition("=")
     if not name:
         raise ValueError("malformed URI parameter")
-    return _unescape(name), _unescape(value) if equals else None
+    read_name = _read_component(name, _UNSAFE_IN_PARAMETER)
+    return read_name, _read_component(value, _UNSAFE_IN_PARAMETER) if equals else None
 
 
 def _unescape_run(found: re.Match[str]) -> str:
@@ -234,13 +235,15 @@ def _unescape_run(found: re.Match[str]) -> str:
     return "".join(decoded)
 
 
-def _unescape(text: str) -> str:
-    """Bring a user part into the form of `SipUri.user`; ValueError for a broken escape."""
-    if "%" not in text:
-        return text
-    if _BAD_ESCAPE.search(text):
+def _read_component(text: str, unsafe: re.Pattern[str]) -> str:
+    """Bring a part of a URI into the form of `SipUri`; ValueError for a broken escape.
+
+    Reserved characters that should have been escaped are taken as if they were.
+    """
+    if "%" in text and _BAD_ESCAPE.search(text):
         raise ValueError("malformed escape")
-    return _ESCAPE_RUN.sub(_unescape_run, text)
+    escaped = _escape(text, unsafe)
+    return _ESCAPE_RUN.sub(_unescape_run, escaped) if "%" in escaped else escaped
 
 
 def _escape_match(found: re.Match[str]) -> str:

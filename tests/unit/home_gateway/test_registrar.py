@@ -65,18 +65,22 @@ async def test_qop_and_algorithm(offered: Qop, chosen: str, algorithm: Algorithm
 )
 async def test_wrong_credentials(user_id: str, password: str, status: int) -> None:
     """The extension as user name: 401 again; wrong password and another's user ID: 403."""
-    async with HomeGateway() as gateway:
-        async with HandPhone(gateway, user_id=user_id, password=password) as phone:
-            assert (await phone.register()).status == status
-            assert gateway.binding() is None
+    async with (
+        HomeGateway() as gateway,
+        HandPhone(gateway, user_id=user_id, password=password) as phone,
+    ):
+        assert (await phone.register()).status == status
+        assert gateway.binding() is None
 
 
 async def test_wrong_password_may_be_401_without_end() -> None:
     """The variant that invites a client to loop."""
-    async with HomeGateway(with_registrar(wrong_password=401)) as gateway:
-        async with HandPhone(gateway, password="wrong") as phone:
-            for _ in range(3):
-                assert (await phone.register()).status == 401
+    async with (
+        HomeGateway(with_registrar(wrong_password=401)) as gateway,
+        HandPhone(gateway, password="wrong") as phone,
+    ):
+        for _ in range(3):
+            assert (await phone.register()).status == 401
 
 
 @pytest.mark.assumption
@@ -110,27 +114,31 @@ async def test_stale_nonce() -> None:
 @pytest.mark.assumption
 async def test_nonce_per_request() -> None:
     """A nonce that served once is stale."""
-    async with HomeGateway(with_registrar(nonce_per_request=True)) as gateway:
-        async with HandPhone(gateway) as phone:
-            phone.send(phone.register_text())
-            given = phone.authorize(await phone.receive(), "REGISTER", f"sip:{phone.domain}")
-            phone.send(phone.register_text(authorization=given))
-            assert (await phone.receive()).status == 200
-            phone.send(phone.register_text(authorization=given))
-            assert "stale=true" in (await phone.receive()).header("WWW-Authenticate")
+    async with (
+        HomeGateway(with_registrar(nonce_per_request=True)) as gateway,
+        HandPhone(gateway) as phone,
+    ):
+        phone.send(phone.register_text())
+        given = phone.authorize(await phone.receive(), "REGISTER", f"sip:{phone.domain}")
+        phone.send(phone.register_text(authorization=given))
+        assert (await phone.receive()).status == 200
+        phone.send(phone.register_text(authorization=given))
+        assert "stale=true" in (await phone.receive()).header("WWW-Authenticate")
 
 
 async def test_nonce_count_must_go_up() -> None:
     """The same nc twice is refused and recorded."""
-    async with HomeGateway(with_registrar(qop=Qop.AUTH)) as gateway:
-        async with HandPhone(gateway) as phone:
-            phone.send(phone.register_text())
-            challenge = await phone.receive()
-            given = phone.authorize(challenge, "REGISTER", f"sip:{phone.domain}", qop="auth")
-            for status in (200, 401):
-                phone.send(phone.register_text(authorization=given))
-                assert (await phone.receive()).status == status
-            assert gateway.violations.rules() == {"RFC 3261 22.4 digest"}
+    async with (
+        HomeGateway(with_registrar(qop=Qop.AUTH)) as gateway,
+        HandPhone(gateway) as phone,
+    ):
+        phone.send(phone.register_text())
+        challenge = await phone.receive()
+        given = phone.authorize(challenge, "REGISTER", f"sip:{phone.domain}", qop="auth")
+        for status in (200, 401):
+            phone.send(phone.register_text(authorization=given))
+            assert (await phone.receive()).status == status
+        assert gateway.violations.rules() == {"RFC 3261 22.4 digest"}
 
 
 @pytest.mark.parametrize("contact", ["sip:3@127.0.0.1:5062", "sip:3@[::1]:5062", "sip:3@0.0.0.0"])
@@ -147,12 +155,14 @@ async def test_loopback_contact_is_503_when_faithful(contact: str) -> None:
 @pytest.mark.assumption
 async def test_brief_interval_is_423() -> None:
     """Below the minimum: 423 with Min-Expires, and nothing is bound."""
-    async with HomeGateway(with_registrar(min_expires=60)) as gateway:
-        async with HandPhone(gateway) as phone:
-            answer = await phone.register(30)
-            assert answer.status == 423
-            assert answer.header("Min-Expires") == "60"
-            assert gateway.binding() is None
+    async with (
+        HomeGateway(with_registrar(min_expires=60)) as gateway,
+        HandPhone(gateway) as phone,
+    ):
+        answer = await phone.register(30)
+        assert answer.status == 423
+        assert answer.header("Min-Expires") == "60"
+        assert gateway.binding() is None
 
 
 async def test_long_interval_is_cut() -> None:
@@ -198,24 +208,30 @@ async def test_binding_runs_out() -> None:
 )
 async def test_second_device(policy: SecondDevice, count: int) -> None:
     """The newest device wins, or both are kept."""
-    async with HomeGateway(with_registrar(second_device=policy)) as gateway:
-        async with HandPhone(gateway) as first, HandPhone(gateway, Family.V4) as second:
-            await first.register()
-            answer = await second.register()
-            assert answer.text.count("\r\nContact:") == count
-            binding = gateway.binding()
-            assert binding
-            assert binding.contact == second.contact
+    async with (
+        HomeGateway(with_registrar(second_device=policy)) as gateway,
+        HandPhone(gateway) as first,
+        HandPhone(gateway, Family.V4) as second,
+    ):
+        await first.register()
+        answer = await second.register()
+        assert answer.text.count("\r\nContact:") == count
+        binding = gateway.binding()
+        assert binding
+        assert binding.contact == second.contact
 
 
 @pytest.mark.assumption
 async def test_second_device_refused() -> None:
     """The slot is in use: 403, and the first stays."""
-    async with HomeGateway(with_registrar(second_device=SecondDevice.REFUSED)) as gateway:
-        async with HandPhone(gateway) as first, HandPhone(gateway, Family.V4) as second:
-            await first.register()
-            assert (await second.register()).status == 403
-            assert (await first.register()).status == 200
+    async with (
+        HomeGateway(with_registrar(second_device=SecondDevice.REFUSED)) as gateway,
+        HandPhone(gateway) as first,
+        HandPhone(gateway, Family.V4) as second,
+    ):
+        await first.register()
+        assert (await second.register()).status == 403
+        assert (await first.register()).status == 200
 
 
 async def test_two_extensions_on_one_port_flap() -> None:
@@ -231,12 +247,15 @@ async def test_two_extensions_on_one_port_flap() -> None:
 
 async def test_ipv6_register_may_be_ignored() -> None:
     """As on RX-400MI: silence over IPv6, an answer over IPv4."""
-    async with HomeGateway(with_registrar(v6_register=V6Register.IGNORE)) as gateway:
-        async with HandPhone(gateway) as v6, HandPhone(gateway, Family.V4) as v4:
-            v6.send(v6.register_text())
-            assert await v6.nothing_comes()
-            assert gateway.registers[0].status is None
-            assert (await v4.register()).status == 200
+    async with (
+        HomeGateway(with_registrar(v6_register=V6Register.IGNORE)) as gateway,
+        HandPhone(gateway) as v6,
+        HandPhone(gateway, Family.V4) as v4,
+    ):
+        v6.send(v6.register_text())
+        assert await v6.nothing_comes()
+        assert gateway.registers[0].status is None
+        assert (await v4.register()).status == 200
 
 
 async def test_profile_b_wants_no_password() -> None:
@@ -251,14 +270,16 @@ async def test_profile_b_wants_no_password() -> None:
 @pytest.mark.assumption
 async def test_rport_may_be_refused() -> None:
     """400 with rport, none without; the answer then goes to the Via's port."""
-    async with HomeGateway(with_registrar(rport_refused=True)) as gateway:
-        async with HandPhone(gateway) as phone:
-            phone.send(phone.register_text())
-            assert (await phone.receive()).status == 400
-            phone.send(phone.register_text().replace(";rport", ""))
-            answer = await phone.receive()
-            assert answer.status == 401
-            assert "rport" not in answer.header("Via")
+    async with (
+        HomeGateway(with_registrar(rport_refused=True)) as gateway,
+        HandPhone(gateway) as phone,
+    ):
+        phone.send(phone.register_text())
+        assert (await phone.receive()).status == 400
+        phone.send(phone.register_text().replace(";rport", ""))
+        answer = await phone.receive()
+        assert answer.status == 401
+        assert "rport" not in answer.header("Via")
 
 
 @pytest.mark.assumption
@@ -270,11 +291,14 @@ async def test_mac_slot_asks_for_no_password() -> None:
         else slot
         for slot in GatewayConfig().slots
     )
-    async with HomeGateway(GatewayConfig(slots=slots)) as gateway:
-        async with HandPhone(gateway) as v6, HandPhone(gateway, Family.V4) as v4:
-            for phone, status in ((v6, 200), (v4, 403)):
-                phone.send(phone.register_text())
-                assert (await phone.receive()).status == status
+    async with (
+        HomeGateway(GatewayConfig(slots=slots)) as gateway,
+        HandPhone(gateway) as v6,
+        HandPhone(gateway, Family.V4) as v4,
+    ):
+        for phone, status in ((v6, 200), (v4, 403)):
+            phone.send(phone.register_text())
+            assert (await phone.receive()).status == status
 
 
 @pytest.mark.parametrize(
@@ -282,21 +306,25 @@ async def test_mac_slot_asks_for_no_password() -> None:
 )
 async def test_options(answer: OptionsAnswer, status: int) -> None:
     """Any answer means alive."""
-    async with HomeGateway(with_registrar(options=answer)) as gateway:
-        async with HandPhone(gateway) as phone:
-            phone.send(options_text(phone))
-            reply = await phone.receive()
-            assert reply.status == status
-            assert "INVITE" in reply.header("Allow")
+    async with (
+        HomeGateway(with_registrar(options=answer)) as gateway,
+        HandPhone(gateway) as phone,
+    ):
+        phone.send(options_text(phone))
+        reply = await phone.receive()
+        assert reply.status == status
+        assert "INVITE" in reply.header("Allow")
 
 
 async def test_options_may_meet_silence() -> None:
     """Silence does not mean dead."""
-    async with HomeGateway(with_registrar(options=OptionsAnswer.SILENCE)) as gateway:
-        async with HandPhone(gateway) as phone:
-            phone.send(options_text(phone))
-            assert await phone.nothing_comes()
-            assert (await phone.register()).status == 200
+    async with (
+        HomeGateway(with_registrar(options=OptionsAnswer.SILENCE)) as gateway,
+        HandPhone(gateway) as phone,
+    ):
+        phone.send(options_text(phone))
+        assert await phone.nothing_comes()
+        assert (await phone.register()).status == 200
 
 
 def options_text(phone: HandPhone) -> str:
@@ -333,11 +361,13 @@ async def test_reboot_forgets_and_is_silent() -> None:
 
 async def test_foreign_source_is_dropped_apart_from_register() -> None:
     """An address outside the delegated prefixes: REGISTER works, all else meets silence."""
-    async with HomeGateway(with_registrar(allowed_sources=("192.0.2.1",))) as gateway:
-        async with HandPhone(gateway) as phone:
-            assert (await phone.register()).status == 200
-            phone.send(options_text(phone))
-            assert await phone.nothing_comes()
+    async with (
+        HomeGateway(with_registrar(allowed_sources=("192.0.2.1",))) as gateway,
+        HandPhone(gateway) as phone,
+    ):
+        assert (await phone.register()).status == 200
+        phone.send(options_text(phone))
+        assert await phone.nothing_comes()
 
 
 async def test_answers_of_one_request_are_the_same() -> None:

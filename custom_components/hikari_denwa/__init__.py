@@ -8,7 +8,8 @@ from homeassistant.helpers.typing import ConfigType
 
 from .actions import async_setup_actions
 from .const import DOMAIN, PLATFORMS
-from .engine import DATA_ENGINE, SharedEngine, shared_engine
+from .engine import shared_engine
+from .exceptions import shown_placeholders
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
 from .telephony.errors import (
@@ -22,7 +23,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Set up what all lines share: actions, live streams, the engine's keeper."""
-    engine = hass.data[DATA_ENGINE] = SharedEngine()
+    engine = shared_engine(hass)
 
     async def stop(_event: Event) -> None:
         for entry in hass.config_entries.async_loaded_entries(DOMAIN):
@@ -73,5 +74,5 @@ def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryN
     return cls(
         translation_domain=DOMAIN,
         translation_key=error.reason,
-        translation_placeholders=error.placeholders,
+        translation_placeholders=shown_placeholders(error),
     )

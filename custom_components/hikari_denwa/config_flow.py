@@ -37,6 +37,7 @@ from .const import (
     SECTION_ADVANCED,
 )
 from .engine import SharedEngine, shared_engine
+from .exceptions import shown_placeholders
 from .line import line_config
 from .telephony import address
 from .telephony.engine.protocol import FamilyChoice
@@ -197,7 +198,8 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         except InputError as error:
             self._errors, self._placeholders = {error.field: error.reason}, error.placeholders
         except TelephonyError as error:
-            self._errors, self._placeholders = {_field_of(error): error.reason}, error.placeholders
+            self._errors = {_field_of(error): error.reason}
+            self._placeholders = shown_placeholders(error)
         else:
             return data
         return None

@@ -7,6 +7,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .const import DOMAIN
 from .telephony.calls import EndReason
+from .telephony.engine.protocol import FamilyChoice
 from .telephony.errors import (
     DigitsInvalidError,
     NumberEmergencyError,
@@ -15,7 +16,20 @@ from .telephony.errors import (
     TelephonyError,
 )
 
+_FAMILY_NAMES = {
+    FamilyChoice.IPV6.value: "IPv6",
+    FamilyChoice.IPV4.value: "IPv4",
+    FamilyChoice.AUTOMATIC.value: "IPv6 / IPv4",
+}
 _WRONG_INPUT = (DigitsInvalidError, NumberEmergencyError, NumberInvalidError, StatusInvalidError)
+
+
+def shown_placeholders(error: TelephonyError) -> dict[str, str]:
+    """Return an error's placeholders as a person reads them."""
+    shown = dict(error.placeholders)
+    if family := shown.get("family"):
+        shown["family"] = _FAMILY_NAMES.get(family, family)
+    return shown
 
 
 def translated(error: TelephonyError) -> HomeAssistantError:
@@ -27,7 +41,7 @@ def translated(error: TelephonyError) -> HomeAssistantError:
     return cls(
         translation_domain=DOMAIN,
         translation_key=error.reason,
-        translation_placeholders=error.placeholders,
+        translation_placeholders=shown_placeholders(error),
     )
 
 

@@ -1,0 +1,76 @@
+"""What the tests inside Home Assistant share."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from homeassistant.core import Event, HomeAssistant, State, callback
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.hikari_denwa.const import DOMAIN
+from custom_components.hikari_denwa.line import Line
+
+from .fake_engine import FakeEngine
+
+ENTRY_DATA: dict[str, Any] = {
+    "gateway": "2001:db8::1",
+    "extension": "3",
+    "user_id": "0003",
+    "password": "secret-word",
+    "family": "automatic",
+    "port": 5060,
+}
+
+
+@pytest.fixture(autouse=True)
+def custom_integrations(enable_custom_integrations: None) -> None:
+    """Let Home Assistant load the integration of this checkout."""
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeEngine]:
+    """Put a fake in the place of the engine's client."""
+    fake = FakeEngine()
+    with patch("custom_components.hikari_denwa.engine.EngineClient", fake.make):
+        yield fake
+
+
+@pytest.fixture
+def entry() -> MockConfigEntry:
+    """Return the entry of a line that is not set up."""
+    return MockConfigEntry(
+        domain=DOMAIN,
+        title="Home",
+        entry_id="line-1",
+        data=ENTRY_DATA,
+        options={"door_phones": ["1", "0451234567"]},
+    )
+
+
+@pytest.fixture
+async def line(hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry) -> Line:
+    """Return a line that is set up and registered."""
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    running: Line = entry.runtime_data
+    return running
+
+
+@pytest.fixture
+def changes(hass: HomeAssistant) -> Callable[[str], list[State]]:
+    """Return how to collect the states that an entity goes through from now on."""
+
+    def collect(entity_id: str) -> list[State]:
+        states: list[State] = []
+
+        @callback
+        def changed(event: Event[Any]) -> None:
+            if event.data["entity_id"] == entity_id and event.data["new_state"]:
+                states.append(event.data["new_state"])
+
+        hass.bus.async_listen("state_changed", changed)
+        return states
+
+    return collect

@@ -1,0 +1,235 @@
+"""An engine client without an engine: it takes commands and tells what a test wants told."""
+
+from collections import defaultdict
+from typing import Any
+
+from custom_components.hikari_denwa.telephony.calls import (
+    CallerId,
+    CallerIdKind,
+    Ending,
+    EndReason,
+    Family,
+)
+from custom_components.hikari_denwa.telephony.engine.client import LineListener
+from custom_components.hikari_denwa.telephony.engine.protocol import (
+    CallConnected,
+    CallEnded,
+    CallHeld,
+    CallIncoming,
+    Dialled,
+    DtmfReceived,
+    LineConfig,
+    Probed,
+    RegistrationChanged,
+    RegistrationState,
+    SoundDirection,
+    SoundFrame,
+    Welcome,
+)
+from custom_components.hikari_denwa.telephony.errors import TelephonyError
+
+GATEWAY = "2001:db8::1"
+LOCAL = "2001:db8::1234:5678:9abc:def0"
+AT = 1_790_000_000.0
+
+
+class FakeEngine:
+    """What all fake clients of a test share: the wishes of the test, and what was asked."""
+
+    def __init__(self) -> None:
+        """Begin with a gateway that takes everything."""
+        self.clients: list[FakeClient] = []
+        self.start_error: TelephonyError | None = None
+        self.first: RegistrationChanged | None = None
+        self.silent = False
+        self.probe_error: TelephonyError | None = None
+        self.errors: dict[str, TelephonyError] = {}
+        self.commands: list[tuple[Any, ...]] = []
+        self.probed: list[LineConfig] = []
+        self.early: list[Any] = []
+        self.lose_while_dialling = False
+
+    @property
+    def client(self) -> FakeClient:
+        """Return the client that runs."""
+        (client,) = [client for client in self.clients if client.running]
+        return client
+
+    def make(self) -> FakeClient:
+        """Make a client, as the integration would make a real one."""
+        client = FakeClient(self)
+        self.clients.append(client)
+        return client
+
+    def sent(self, name: str) -> list[tuple[Any, ...]]:
+        """Return the arguments of all commands of a name."""
+        return [command[1:] for command in self.commands if command[0] == name]
+
+
+class FakeClient:
+    """Has the methods of EngineClient that the integration uses."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        """Begin with nothing running."""
+        self.engine = engine
+        self.running = False
+        self.closed = False
+        self.lines: dict[str, tuple[LineConfig, LineListener]] = {}
+        self._last: dict[str, int] = defaultdict(int)
+
+    @property
+    def welcome(self) -> Welcome | None:
+        """Return what an engine says of itself."""
+        if not self.running:
+            return None
+        return Welcome(id=1, version=1, backend="fake", families=(Family.IPV6,), pid=1)
+
+    async def start(self) -> Welcome:
+        """Start."""
+        if self.engine.start_error:
+            raise self.engine.start_error
+        self.running = True
+        assert self.welcome
+        return self.welcome
+
+    async def close(self) -> None:
+        """Stop."""
+        self.running = False
+        self.closed = True
+
+    async def add_line(self, line: str, config: LineConfig, listener: LineListener) -> None:
+        """Tell the first outcome at once."""
+        self.lines[line] = (config, listener)
+        if not self.engine.silent:
+            listener.registration_changed(self.engine.first or registered(line))
+
+    async def remove_line(self, line: str) -> None:
+        """Forget the line."""
+        self.command("remove_line", line)
+        self.lines.pop(line, None)
+
+    async def probe(self, config: LineConfig) -> Probed:
+        """Register once."""
+        self.engine.probed.append(config)
+        if self.engine.probe_error:
+            raise self.engine.probe_error
+        return Probed(id=2, family=Family.IPV6, gateway_address=GATEWAY, local_address=LOCAL)
+
+    async def dial(self, line: str, number: str) -> Dialled:
+        """Place a call."""
+        self.command("dial", line, number)
+        self._last[line] += 1
+        call = f"out-{self._last[line]}"
+        listener = self.lines[line][1]
+        if self.engine.lose_while_dialling:
+            listener.engine_lost()
+        for event in self.engine.early:
+            listener.call_event(event)
+        return Dialled(id=3, call=call, channel=100 + self._last[line], family=Family.IPV6)
+
+    async def answer(self, call: str) -> None:
+        """Answer."""
+        self.command("answer", call)
+
+    async def reject(self, call: str, status: int = 486) -> None:
+        """Reject."""
+        self.command("reject", call, status)
+
+    async def hang_up(self, call: str) -> None:
+        """Hang up."""
+        self.command("hang_up", call)
+
+    async def send_dtmf(self, call: str, digits: str) -> None:
+        """Send digits."""
+        self.command("send_dtmf", call, digits)
+
+    async def stream_sound(self, call: str, *, enabled: bool) -> None:
+        """Switch the sound."""
+        self.command("stream_sound", call, enabled)
+
+    def command(self, name: str, *arguments: Any) -> None:
+        """Note a command, and fail if the test wants that."""
+        self.engine.commands.append((name, *arguments))
+        if error := self.engine.errors.get(name):
+            raise error
+
+    def listener(self, line: str | None = None) -> LineListener:
+        """Return who is told of a line; of the only one if none is named."""
+        return self.lines[line or next(iter(self.lines))][1]
+
+
+def registered(line: str) -> RegistrationChanged:
+    """Return the event of a registration over IPv6."""
+    return RegistrationChanged(
+        at=AT,
+        line=line,
+        state=RegistrationState.REGISTERED,
+        family=Family.IPV6,
+        gateway_address=GATEWAY,
+        local_address=LOCAL,
+        expires=3600,
+    )
+
+
+def not_registered(
+    line: str, error: TelephonyError, state: RegistrationState = RegistrationState.FAILED
+) -> RegistrationChanged:
+    """Return the event of a registration that failed."""
+    return RegistrationChanged(
+        at=AT, line=line, state=state, reason=error.reason, placeholders=error.placeholders
+    )
+
+
+def incoming(
+    call: str = "in-1",
+    *,
+    number: str | None = "0312345678",
+    kind: CallerIdKind = CallerIdKind.NUMBER,
+    display_name: str | None = None,
+    channel: int = 1,
+    internal: bool = False,
+) -> CallIncoming:
+    """Return the event of a call that rings."""
+    return CallIncoming(
+        at=AT,
+        line="",
+        call=call,
+        channel=channel,
+        caller=CallerId(kind=kind, number=number, display_name=display_name),
+        called="0398765432",
+        family=Family.IPV6,
+        internal=internal,
+    )
+
+
+def connected(call: str = "in-1", *, after: float = 5.0) -> CallConnected:
+    """Return the event of a call that carries sound."""
+    return CallConnected(at=AT + after, line="", call=call, codec="PCMU")
+
+
+def ended(
+    call: str = "in-1",
+    reason: EndReason = EndReason.HUNG_UP_THERE,
+    *,
+    after: float = 15.0,
+    status: int | None = None,
+    warning: int | None = None,
+) -> CallEnded:
+    """Return the event of a call that is over."""
+    ending = Ending(reason=reason, status=status, warning=warning)
+    return CallEnded(at=AT + after, line="", call=call, ending=ending)
+
+
+def held(call: str = "in-1", *, held: bool) -> CallHeld:
+    """Return the event of a call that is put on hold or taken back."""
+    return CallHeld(at=AT + 6, line="", call=call, held=held)
+
+
+def dtmf(digit: str, call: str = "in-1") -> DtmfReceived:
+    """Return the event of a key."""
+    return DtmfReceived(at=AT + 7, line="", call=call, digit=digit)
+
+
+def far_sound(payload: bytes, channel: int = 1) -> SoundFrame:
+    """Return 20 ms of the far side."""
+    return SoundFrame(direction=SoundDirection.FAR, channel=channel, number=0, payload=payload)

@@ -1,0 +1,295 @@
+"""The dialogs: setting up, errors and recovery, reauth, reconfigure, options."""
+
+from typing import Any
+
+import pytest
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.hikari_denwa.const import DOMAIN
+from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.telephony import errors as tree
+from custom_components.hikari_denwa.telephony.engine.protocol import FamilyChoice, LineConfig
+
+from .conftest import ENTRY_DATA
+from .fake_engine import FakeEngine
+
+ENTERED: dict[str, Any] = {
+    "name": "実家の電話",
+    "gateway": "[2001:DB8::1]",
+    "extension": "３",
+    "user_id": " 0003 ",
+    "password": "secret-word",
+    "family": "automatic",
+    "advanced": {"port": 5060},
+}
+
+
+async def begin(hass: HomeAssistant) -> ConfigFlowResult:
+    """Open the dialog."""
+    return await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+
+
+async def enter(hass: HomeAssistant, flow: ConfigFlowResult, **entered: Any) -> ConfigFlowResult:
+    """Fill the form of a dialog."""
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"], entered)
+    await hass.async_block_till_done()
+    return result
+
+
+def suggested(result: ConfigFlowResult) -> dict[str, Any]:
+    """Return what the fields of a form show before anything is typed."""
+    schema = result["data_schema"]
+    assert schema is not None
+    return {
+        str(key): key.description["suggested_value"]
+        for key in schema.schema
+        if key.description and "suggested_value" in key.description
+    }
+
+
+async def test_set_up(hass: HomeAssistant, engine: FakeEngine) -> None:
+    """The gateway is asked, then the entry stands and its line is registered."""
+    result = await begin(hass)
+    assert result["type"] is FlowResultType.FORM
+    assert result["step_id"] == "user"
+    result = await enter(hass, result, **ENTERED)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "実家の電話"
+    assert result["data"] == ENTRY_DATA
+    assert engine.probed == [
+        LineConfig(
+            gateway="2001:db8::1",
+            extension="3",
+            user_id="0003",
+            password="secret-word",
+            port=5060,
+            family=FamilyChoice.AUTOMATIC,
+        )
+    ]
+    assert result["result"].state is ConfigEntryState.LOADED
+
+
+async def test_no_password_is_suggested(hass: HomeAssistant, engine: FakeEngine) -> None:
+    """The password has no default, and is not shown again after an error."""
+    result = await begin(hass)
+    schema = result["data_schema"]
+    assert schema is not None
+    with pytest.raises(InvalidData):
+        await enter(hass, result, **{**ENTERED, "password": None})
+    engine.probe_error = tree.CredentialsRejectedError(user_id="0003")
+    result = await enter(hass, result, **ENTERED)
+    assert "password" not in suggested(result)
+    assert suggested(result)["user_id"] == " 0003 "
+
+
+@pytest.mark.parametrize(
+    ("error", "field"),
+    [
+        (tree.NameNotResolvedError(address="ntt.setup"), "gateway"),
+        (tree.FamilyMissingError(address="ntt.setup", family="ipv6"), "gateway"),
+        (tree.GatewayUnreachableError(address="2001:db8::1", family="ipv6"), "base"),
+        (tree.GatewaySilentError(address="2001:db8::1", family="ipv6"), "base"),
+        (tree.OnlyIPv4AnswersError(address="2001:db8::1", other_address="192.168.1.1"), "base"),
+        (tree.OnlyIPv6AnswersError(address="192.168.1.1", other_address="2001:db8::1"), "base"),
+        (tree.CredentialsRejectedError(user_id="0003"), "password"),
+        (tree.ExtensionUnavailableError(extension="3", code="403"), "extension"),
+        (tree.NotSipServerError(address="2001:db8::1"), "base"),
+        (tree.RegistrationRefusedError(code="503", phrase="Service Unavailable"), "base"),
+        (tree.EngineLostError(), "base"),
+        (tree.EngineSilentError(), "base"),
+        (tree.EngineVersionError(ours="1", theirs="2"), "base"),
+        (tree.TelephonyError(), "base"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.reason,
+)
+async def test_gateway_refuses_then_takes(
+    hass: HomeAssistant, engine: FakeEngine, error: tree.TelephonyError, field: str
+) -> None:
+    """Every cause has its own sentence, and the dialog goes on from it."""
+    engine.probe_error = error
+    result = await enter(hass, await begin(hass), **ENTERED)
+    assert result["type"] is FlowResultType.FORM
+    assert result["errors"] == {field: error.reason}
+    assert set(error.placeholders) <= set(result["description_placeholders"] or {})
+    assert not hass.config_entries.async_entries(DOMAIN)
+    assert all(client.closed for client in engine.clients)
+    engine.probe_error = None
+    result = await enter(hass, result, **ENTERED)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize(
+    ("entered", "errors"),
+    [
+        ({"gateway": "fe80::1"}, {"gateway": "address_link_local"}),
+        ({"gateway": "fe80::1%eth0"}, {"gateway": "address_link_local"}),
+        ({"gateway": "http://192.168.1.1/"}, {"gateway": "address_invalid"}),
+        ({"gateway": "192.168.1.256"}, {"gateway": "address_invalid"}),
+        ({"gateway": " "}, {"gateway": "address_invalid"}),
+        ({"extension": "three"}, {"extension": "extension_invalid"}),
+        ({"extension": ""}, {"extension": "extension_invalid"}),
+        ({"user_id": "0003 4"}, {"user_id": "user_id_invalid"}),
+        ({"user_id": 'x"y'}, {"user_id": "user_id_invalid"}),
+    ],
+)
+async def test_wrong_input_then_right(
+    hass: HomeAssistant, engine: FakeEngine, entered: dict[str, str], errors: dict[str, str]
+) -> None:
+    """What cannot be right is told at its field, and the gateway is not asked."""
+    result = await enter(hass, await begin(hass), **{**ENTERED, **entered})
+    assert result["errors"] == errors
+    assert engine.probed == []
+    result = await enter(hass, result, **ENTERED)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_engine_does_not_start_then_does(hass: HomeAssistant, engine: FakeEngine) -> None:
+    """An engine that does not start is told, and tried again."""
+    engine.start_error = tree.EngineStartError(detail="no memory")
+    result = await enter(hass, await begin(hass), **ENTERED)
+    assert result["errors"] == {"base": "engine_start"}
+    engine.start_error = None
+    result = await enter(hass, result, **ENTERED)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("gateway", ["2001:db8::1", "[2001:0db8:0:0::1]", "２００１：db8::1"])
+async def test_same_extension_twice(
+    hass: HomeAssistant, engine: FakeEngine, line: Line, gateway: str
+) -> None:
+    """An extension is set up once, however its gateway is written."""
+    result = await enter(hass, await begin(hass), **{**ENTERED, "gateway": gateway})
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "already_configured"
+    assert engine.probed == []
+
+
+async def test_second_extension_uses_the_running_engine(
+    hass: HomeAssistant, engine: FakeEngine, line: Line
+) -> None:
+    """Another extension of the same gateway is another line, asked by the same engine."""
+    result = await enter(hass, await begin(hass), **{**ENTERED, "extension": "4", "name": " "})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "ひかり電話"
+    assert len(engine.clients) == 1
+
+
+async def test_reauth(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """The owner is asked for user ID and password, which are proved and kept."""
+    result = await entry.start_reauth_flow(hass)
+    assert result["step_id"] == "reauth_confirm"
+    assert suggested(result) == {"user_id": "0003"}
+    assert result["description_placeholders"] == {"name": "Home"}
+    engine.probe_error = tree.CredentialsRejectedError(user_id="0007")
+    result = await enter(hass, result, user_id="0007", password="wrong")
+    assert result["errors"] == {"password": "credentials_rejected"}
+    assert entry.data == ENTRY_DATA
+    engine.probe_error = None
+    result = await enter(hass, result, user_id="0007", password="better")
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "reauth_successful"
+    assert entry.data == {**ENTRY_DATA, "user_id": "0007", "password": "better"}
+    assert entry.state is ConfigEntryState.LOADED
+    assert engine.client.lines[entry.entry_id][0].user_id == "0007"
+
+
+RECONFIGURED: dict[str, Any] = {
+    "gateway": "192.168.1.1",
+    "extension": "5",
+    "user_id": "0005",
+    "family": "ipv4",
+    "advanced": {"port": 5062},
+}
+
+
+@pytest.mark.parametrize(("entered", "kept"), [({}, "secret-word"), ({"password": "new"}, "new")])
+async def test_reconfigure(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    entered: dict[str, str],
+    kept: str,
+) -> None:
+    """Everything can be changed; the entities stay, and so does a password left out."""
+    before = {state.entity_id for state in hass.states.async_all()}
+    result = await entry.start_reconfigure_flow(hass)
+    assert result["step_id"] == "reconfigure"
+    assert suggested(result)["gateway"] == "2001:db8::1"
+    assert "password" not in suggested(result)
+    result = await enter(hass, result, **RECONFIGURED, **entered)
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data == {
+        "gateway": "192.168.1.1",
+        "extension": "5",
+        "user_id": "0005",
+        "password": kept,
+        "family": "ipv4",
+        "port": 5062,
+    }
+    assert {state.entity_id for state in hass.states.async_all()} == before
+    assert engine.client.lines[entry.entry_id][0].gateway == "192.168.1.1"
+
+
+async def test_reconfigure_refused_then_taken(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """A change that the gateway refuses is not made."""
+    result = await entry.start_reconfigure_flow(hass)
+    engine.probe_error = tree.GatewaySilentError(address="192.168.1.1", family="ipv4")
+    result = await enter(hass, result, **RECONFIGURED)
+    assert result["errors"] == {"base": "gateway_silent"}
+    assert result["description_placeholders"] == {"address": "192.168.1.1", "family": "IPv4"}
+    assert entry.data == ENTRY_DATA
+    engine.probe_error = None
+    assert (await enter(hass, result, **RECONFIGURED))["reason"] == "reconfigure_successful"
+
+
+async def test_reconfigure_to_another_line(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """A line cannot become one that exists already."""
+    other = MockConfigEntry(
+        domain=DOMAIN, data={**ENTRY_DATA, "gateway": "192.168.1.1", "extension": "5"}
+    )
+    other.add_to_hass(hass)
+    result = await enter(hass, await entry.start_reconfigure_flow(hass), **RECONFIGURED)
+    assert result["reason"] == "already_configured"
+
+
+async def test_options(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """Door phones are numbers as people write them; the line takes them over at once."""
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    assert result["step_id"] == "init"
+    assert result["data_schema"].schema["door_phones"] is not None
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"door_phones": ["２", "door"]}
+    )
+    assert result["errors"] == {"door_phones": "number_invalid"}
+    assert result["description_placeholders"] == {"number": "door"}
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"door_phones": ["２", "03-1234-5678", "2"]}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert entry.options == {"door_phones": ["2", "0312345678"]}
+    assert entry.runtime_data.door_phones == {"2", "0312345678"}
+    assert entry.runtime_data is not line
+
+
+async def test_options_can_be_emptied(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """All door phones can be taken away."""
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    await hass.config_entries.options.async_configure(result["flow_id"], {})
+    await hass.async_block_till_done()
+    assert entry.options == {"door_phones": []}

@@ -1,0 +1,75 @@
+"""Diagnostics: useful, and without anything private."""
+
+import json
+
+from homeassistant.core import HomeAssistant
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.components.diagnostics import (
+    get_diagnostics_for_config_entry,
+)
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.telephony.errors import GatewaySilentError
+
+from .fake_engine import FakeEngine, connected, ended, incoming, not_registered
+
+
+async def test_diagnostics(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """They tell the registration, the calls and the engine; private things are cut."""
+    listener = engine.client.listener()
+    listener.call_event(incoming("in-1", display_name="Grandmother"))
+    listener.call_event(connected("in-1"))
+    listener.call_event(ended("in-1"))
+    listener.call_event(incoming("in-2", number="1", internal=True))
+    shown = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert shown["entry"]["data"]["password"] == "**REDACTED**"
+    assert shown["entry"]["data"]["gateway"] == "2001:db8::/64"
+    assert shown["entry"]["door_phones"] == ["1", "045*******"]
+    assert shown["registration"] == {
+        "state": "registered",
+        "family": "ipv6",
+        "gateway_address": "2001:db8::/64",
+        "local_address": "2001:db8::/64",
+        "reason": None,
+    }
+    assert shown["call"]["number"] == "1"
+    assert shown["last_calls"][0]["event"] == "ended"
+    assert shown["last_calls"][0]["number"] == "031*******"
+    assert shown["last_calls"][0]["duration"] == 10
+    assert shown["engine"] == {
+        "running": True,
+        "backend": "fake",
+        "version": 1,
+        "families": ["ipv6"],
+    }
+    text = json.dumps(shown)
+    for private in ("secret-word", "0003", "0312345678", "0451234567", "9abc", "Grandmother"):
+        assert private not in text
+
+
+async def test_diagnostics_of_a_line_that_is_down(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """They tell why; an IPv4 address and a name are no secrets."""
+    listener = engine.client.listener()
+    listener.registration_changed(
+        not_registered("line-1", GatewaySilentError(address="192.168.1.1", family="ipv4"))
+    )
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "gateway": "ntt.setup"})
+    shown = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert shown["registration"]["reason"] == "gateway_silent"
+    assert shown["entry"]["data"]["gateway"] == "ntt.setup"
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "gateway": "192.168.1.1"})
+    shown = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert shown["entry"]["data"]["gateway"] == "192.168.1.1"

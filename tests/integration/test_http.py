@@ -1,0 +1,188 @@
+"""The live stream of a call."""
+
+import asyncio
+import struct
+from http import HTTPStatus
+
+import pytest
+from aiohttp import ClientResponse
+from homeassistant.core import HomeAssistant
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.hikari_denwa.const import DOMAIN
+from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.telephony.audio.g711 import ulaw_to_linear
+from custom_components.hikari_denwa.telephony.engine.protocol import SoundDirection, SoundFrame
+from custom_components.hikari_denwa.telephony.errors import CallNotConnectedError
+
+from .fake_engine import FakeEngine, connected, ended, far_sound, incoming
+
+HEADER_BYTES = 44
+TONE = bytes(range(160))
+TONE_LINEAR = ulaw_to_linear(TONE)
+
+
+async def path_of(hass: HomeAssistant) -> str:
+    """Return the path of the current call's stream."""
+    hass.config.internal_url = "http://192.168.1.10:8123"
+    response = await hass.services.async_call(
+        DOMAIN, "listen", {}, blocking=True, return_response=True
+    )
+    assert response is not None
+    return str(response["path"])
+
+
+async def read_header(response: ClientResponse) -> None:
+    """Read the WAV header and check it."""
+    header = await response.content.readexactly(HEADER_BYTES)
+    assert header[:4] == b"RIFF"
+    assert header[8:16] == b"WAVEfmt "
+    fmt = struct.unpack("<HHIIHH", header[20:36])
+    assert fmt == (1, 1, 8000, 16000, 2, 16)
+
+
+async def read_until(response: ClientResponse, wanted: bytes) -> bytes:
+    """Read until the bytes wanted have come; returns what came before them."""
+    got = b""
+    async with asyncio.timeout(5):
+        while wanted not in got:
+            got += await response.content.readexactly(320)
+    return got.removesuffix(wanted)
+
+
+async def test_stream_of_a_call(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    line: Line,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    """From ringing to the end: silence, then the far side, then a clean end."""
+    listener = engine.client.listener()
+    listener.call_event(incoming())
+    path = await path_of(hass)
+    client = await hass_client_no_auth()
+    response = await client.get(path)
+    assert response.status == HTTPStatus.OK
+    assert response.headers["Content-Type"] == "audio/wav"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "Content-Encoding" not in response.headers
+    await read_header(response)
+    silence = await response.content.readexactly(640)
+    assert silence == bytes(640)
+    assert engine.sent("stream_sound") == [("in-1", True)]
+
+    listener.call_event(connected())
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert engine.sent("stream_sound") == [("in-1", True), ("in-1", True)]
+    near = SoundFrame(direction=SoundDirection.NEAR, channel=1, number=0, payload=b"\x00" * 160)
+    listener.sound(near)
+    listener.sound(far_sound(b"\x00" * 160, channel=2))
+    for _ in range(3):
+        listener.sound(far_sound(TONE))
+    before = await read_until(response, TONE_LINEAR * 3)
+    assert set(before) <= {0}
+
+    listener.call_event(ended())
+    rest = await response.content.read()
+    assert set(rest) <= {0}
+    assert (await client.get(path)).status == HTTPStatus.NOT_FOUND
+
+
+async def test_last_listener_switches_the_sound_off(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    line: Line,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    """The engine sends sound only while somebody listens."""
+    listener = engine.client.listener()
+    listener.call_event(incoming())
+    listener.call_event(connected())
+    path = await path_of(hass)
+    client = await hass_client_no_auth()
+    first, second = await client.get(path), await client.get(path)
+    await read_header(first)
+    await read_header(second)
+    first.close()
+    second.close()
+    async with asyncio.timeout(5):
+        while ("in-1", False) not in engine.sent("stream_sound"):
+            listener.sound(far_sound(TONE))
+            await asyncio.sleep(0.01)
+    assert engine.sent("stream_sound") == [("in-1", True), ("in-1", False)]
+
+
+async def test_sound_that_cannot_be_switched(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    line: Line,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    """A refusal of the engine leaves a stream of silence."""
+    engine.errors["stream_sound"] = CallNotConnectedError()
+    engine.client.listener().call_event(incoming())
+    client = await hass_client_no_auth()
+    response = await client.get(await path_of(hass))
+    await read_header(response)
+    assert await response.content.readexactly(320) == bytes(320)
+    engine.client.listener().call_event(ended())
+    await response.content.read()
+
+
+async def test_burst_does_not_delay(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    line: Line,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    """Frames that run ahead of the clock are dropped, so that a player never lags behind."""
+    listener = engine.client.listener()
+    listener.call_event(incoming())
+    listener.call_event(connected())
+    client = await hass_client_no_auth()
+    response = await client.get(await path_of(hass))
+    await read_header(response)
+    for _ in range(40):
+        listener.sound(far_sound(TONE))
+    listener.call_event(ended())
+    sound = await response.content.read()
+    assert TONE_LINEAR in sound
+    assert sound.count(TONE_LINEAR) < 20
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_unknown_token(
+    hass: HomeAssistant, line: Line, hass_client_no_auth: ClientSessionGenerator, method: str
+) -> None:
+    """An address that was guessed is not found."""
+    client = await hass_client_no_auth()
+    response = await client.request(method, "/api/hikari_denwa/live/guessed.wav")
+    assert response.status == HTTPStatus.NOT_FOUND
+
+
+async def test_head(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    line: Line,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    """A player that asks first is told what it would get, and no sound is switched on."""
+    engine.client.listener().call_event(incoming())
+    client = await hass_client_no_auth()
+    response = await client.head(await path_of(hass))
+    assert response.status == HTTPStatus.OK
+    assert response.headers["Content-Type"] == "audio/wav"
+    assert engine.sent("stream_sound") == []
+
+
+async def test_every_call_has_its_own_address(
+    hass: HomeAssistant, engine: FakeEngine, line: Line
+) -> None:
+    """Addresses are not used again, and are long enough not to be guessed."""
+    paths = set()
+    for number in range(3):
+        engine.client.listener().call_event(incoming(f"in-{number}"))
+        paths.add(await path_of(hass))
+        engine.client.listener().call_event(ended(f"in-{number}"))
+    assert len(paths) == 3
+    assert min(len(path) for path in paths) >= len("/api/hikari_denwa/live/.wav") + 32

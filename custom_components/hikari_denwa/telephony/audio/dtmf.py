@@ -100,7 +100,7 @@ class _PairReference:
         row, column = (_Reference(hertz, _WINDOW) for hertz in _PITCHES[digit])
         self._references = (row.cosine, row.sine, column.cosine, column.sine)
         waves = (*row.waves, *column.waves)
-        gram = [[float(sum(map(_product, zip(a, b, strict=True)))) for b in waves] for a in waves]
+        gram = [[float(math.sumprod(a, b)) for b in waves] for a in waves]
         self._norms = tuple(gram[index][index] for index in range(4))
         self._inverse = _inverted(gram)
         self.row_step, self.column_step = row.step, column.step
@@ -114,19 +114,12 @@ class _PairReference:
             audioop.findfactor(window, reference) * norm
             for reference, norm in zip(self._references, self._norms, strict=True)
         ]
-        first, second, third, fourth = products
-        factors = [a * first + b * second + c * third + d * fourth for a, b, c, d in self._inverse]
-        explained = sum(map(_product, zip(factors, products, strict=True)))
+        factors = [math.sumprod(row, products) for row in self._inverse]
         return _Fit(
             row=complex(factors[0], -factors[1]) * _REFERENCE_PEAK,
             column=complex(factors[2], -factors[3]) * _REFERENCE_PEAK,
-            share=explained / energy,
+            share=math.sumprod(factors, products) / energy,
         )
-
-
-def _product(pair: tuple[float, float]) -> float:
-    """Return the product of two numbers."""
-    return pair[0] * pair[1]
 
 
 def _inverted(matrix: list[list[float]]) -> list[list[float]]:

@@ -103,7 +103,8 @@ class PlayoutBuffer:
     """
 
     def __init__(self) -> None:
-        """Start empty: silence until a packet comes."""
+        """Start empty: silence until a packet comes. ``payload_type`` is that of PCMU."""
+        self.payload_type = PCMU
         self._concealment = Concealment()
         self._stream: _Stream | None = None
         self._candidate: RtpPacket | None = None
@@ -149,7 +150,9 @@ class PlayoutBuffer:
             candidate, self._candidate = self._candidate, packet
             if candidate is None or not _follows(packet, candidate):
                 return False
-            self._begin(candidate, arrived)
+            self._candidate = None
+            self._begin(candidate, packet, arrived)
+            return True
         self._candidate = None
         self._accept(self._stream, packet, arrived)
         return True
@@ -174,11 +177,12 @@ class PlayoutBuffer:
         self._concealment.good(frame)
         return frame, SoundFlag.NONE
 
-    def skip(self, frames: int) -> None:
-        """Move on without playing, after a stall of our own."""
-        if self._position is not None:
-            self._position += frames * FRAME_BYTES
-            self._drop_passed(self._position)
+    def catch_up(self) -> None:
+        """Go on with the newest sound, after a long stall of our own."""
+        if self._stream is not None and self._position is not None:
+            self._restarted += 1
+            self._play_from(self._stream.timestamp - _START_DEPTH)
+            self._new_window()
 
     def reset(self) -> None:
         """Forget what waits and where the stream was; the counts stay."""
@@ -188,13 +192,17 @@ class PlayoutBuffer:
         self._stop()
         self._concealment = Concealment()
 
-    def _begin(self, first: RtpPacket, arrived: float) -> None:
-        """Let another source take over, from the first packet that it sent."""
+    def _begin(self, first: RtpPacket, second: RtpPacket, arrived: float) -> None:
+        """Let another source take over with the first packets that it sent."""
         self._close_stream()
         self._stop()
         self._restarted += 1
         self._stream = _Stream(first)
         self._accept(self._stream, first, arrived)
+        self._accept(self._stream, second, arrived)
+        # The first had to wait for the second, which must not add to the delay.
+        if self._position is not None:
+            self._play_from(max(self._position, self._stream.timestamp - _START_DEPTH))
 
     def _close_stream(self) -> None:
         """Add up what the stream that ends has lost."""
@@ -238,7 +246,7 @@ class PlayoutBuffer:
         if distance > 0:
             stream.timestamp = start
         stream.measure_jitter(start, arrived)
-        if packet.payload_type == PCMU and packet.payload:
+        if packet.payload_type == self.payload_type and packet.payload:
             self._place(start, packet.payload, newest=distance > 0)
         elif packet.payload_type == COMFORT_NOISE and packet.payload and distance > 0:
             self._noise = start, packet.payload[0] & 0x7F
@@ -299,8 +307,7 @@ class PlayoutBuffer:
         self._new_window()
         if margin >= _RESTART_MARGIN and self._position is not None:
             self._restarted += 1
-            self._position += margin - _START_DEPTH
-            self._drop_passed(self._position)
+            self._play_from(self._position + margin - _START_DEPTH)
         self._surplus = _SHRINK_MARGIN <= margin < _RESTART_MARGIN
 
     def _may_leave_out(self, frame: bytes) -> bool:
@@ -335,6 +342,11 @@ class PlayoutBuffer:
             filled = offset + len(piece)
         self._drop_passed(position + FRAME_BYTES)
         return parts
+
+    def _play_from(self, position: int) -> None:
+        """Move the position; what lies before it is forgotten."""
+        self._position = position
+        self._drop_passed(position)
 
     def _drop_passed(self, position: int) -> None:
         """Forget what ends before a position."""

@@ -26,7 +26,6 @@ _READ_AT_ONCE = 128
 _SEND_CATCH_UP = 5
 # What we hear late is still of use to who listens or records.
 _PLAY_CATCH_UP = 50
-_PLAYED_TYPES = frozenset((PCMU, COMFORT_NOISE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +88,7 @@ class RtpSession:
         self._hosts: frozenset[str] = frozenset()
         self._remote: tuple[str, int] | None = None
         self._former: tuple[str, int] | None = None
+        self._played_types = PCMU, COMFORT_NOISE
         self._send = True
         self._receive = True
         self._started = False
@@ -141,17 +141,22 @@ class RtpSession:
             playout=self._playout.statistics,
         )
 
-    def set_remote(self, address: str, port: int, *, gateway: str | None = None) -> None:
+    def set_remote(
+        self, address: str, port: int, *, gateway: str | None = None, payload_type: int = PCMU
+    ) -> None:
         """Say where the other side's SDP wants our packets, and thereby who may send us some.
 
         ``gateway`` is a further host whose packets are taken: where signalling comes from.
-        Addresses are literals of our family; raises ValueError for others. An unspecified
-        address or port 0 (RFC 3264 §8.4: hold) means that there is no remote.
+        ``payload_type`` is what SDP calls PCMU, if not 0. Addresses are literals of our
+        family; raises ValueError for others. An unspecified address or port 0 (RFC 3264
+        §8.4: hold) means that there is no remote.
         """
         host = _literal(address, self._socket.family)
         hosts = {host} if gateway is None else {host, _literal(gateway, self._socket.family)}
         if not 0 <= port <= 0xFFFF:
             raise ValueError(f"{port} is no port")
+        self._playout.payload_type = payload_type
+        self._played_types = payload_type, COMFORT_NOISE
         if ipaddress.ip_address(host).is_unspecified or not port:
             self._signalled = self._remote = None
             self._hosts = frozenset()
@@ -211,7 +216,7 @@ class RtpSession:
         near += [self._send_frame() for _ in range(to_send)]
         self._read()
         if due > to_play:
-            self._playout.skip(due - to_play)
+            self._playout.catch_up()
         for frame in near:
             if self._closed:
                 return
@@ -238,7 +243,7 @@ class RtpSession:
             self._advance(1)
             return SILENCE
         packet = RtpPacket(
-            payload_type=PCMU,
+            payload_type=self._playout.payload_type,
             sequence=self._sequence,
             timestamp=self._timestamp,
             ssrc=self._ssrc,
@@ -289,7 +294,7 @@ class RtpSession:
         if not self._receive or not self._started:
             return
         now = self._loop.time()
-        if self._playout.put(packet, now) and packet.payload_type in _PLAYED_TYPES:
+        if self._playout.put(packet, now) and packet.payload_type in self._played_types:
             self._last_received = now
             if (host, port) != self._former:
                 self._remote = host, port

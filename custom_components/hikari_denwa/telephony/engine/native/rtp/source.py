@@ -33,6 +33,7 @@ class SoundSource:
         self._queue: deque[bytes] = deque()
         self._pre_roll = _PRE_ROLL_FRAMES
         self._tones: deque[_Tones] = deque()
+        self._closed = False
 
     def queue(self, frame: bytes) -> None:
         """Queue 160 bytes of µ-law; raises ValueError for any other length."""
@@ -48,7 +49,10 @@ class SoundSource:
 
         Raises DigitsInvalidError, and CallNotConnectedError if the source closes before.
         """
-        tones = _Tones(digit_frames(digits), asyncio.get_running_loop().create_future())
+        frames = digit_frames(digits)
+        if self._closed:
+            raise CallNotConnectedError
+        tones = _Tones(frames, asyncio.get_running_loop().create_future())
         self._tones.append(tones)
         await tones.gone
 
@@ -78,6 +82,7 @@ class SoundSource:
 
     def close(self) -> None:
         """Let those who wait for tones know that they will not leave."""
+        self._closed = True
         for tones in self._tones:
             if not tones.gone.done():
                 tones.gone.set_exception(CallNotConnectedError())

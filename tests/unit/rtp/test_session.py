@@ -1,0 +1,472 @@
+"""A session on real sockets: where packets go, whose are taken, and what comes of them."""
+
+import asyncio
+import contextlib
+import itertools
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+
+from custom_components.hikari_denwa.telephony.audio.dtmf import DtmfDetector, digit_frames
+from custom_components.hikari_denwa.telephony.engine.native.rtp import session as session_module
+from custom_components.hikari_denwa.telephony.engine.native.rtp.packet import RtpPacket
+from custom_components.hikari_denwa.telephony.engine.native.rtp.session import (
+    PlayedFrame,
+    RtpSession,
+)
+from custom_components.hikari_denwa.telephony.engine.protocol import (
+    SILENCE,
+    SoundDirection,
+    SoundFlag,
+)
+from custom_components.hikari_denwa.telephony.errors import (
+    CallNotConnectedError,
+    SoundPortsExhaustedError,
+)
+
+from .stream import Stream, frame, index_of
+
+pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+_FAMILIES = ("127.0.0.1", "::1")
+
+
+class _Peer:
+    """The other side: a bare socket."""
+
+    def __init__(self, address: str) -> None:
+        """Bind to any port."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.socket.bind((address, 0))
+        self.address = address
+        self.port: int = self.socket.getsockname()[1]
+        self._stream = Stream()
+        self._sent = 0
+
+    def send(self, session: RtpSession, *packets: RtpPacket) -> None:
+        """Send packets, or the next of the stream."""
+        for packet in packets or (self._stream.packet(self._sent),):
+            self.socket.sendto(packet.encode(), (self.address, session.local_port))
+        self._sent += 1
+
+    async def receive(self) -> RtpPacket:
+        """Wait for the next packet, which must be well formed."""
+        async with asyncio.timeout(2):
+            datagram = await asyncio.get_running_loop().sock_recv(self.socket, 2048)
+        packet = RtpPacket.decode(datagram)
+        assert packet is not None
+        return packet
+
+    def nothing_came(self) -> bool:
+        """Tell whether no packet waits."""
+        try:
+            self.socket.recv(2048)
+        except BlockingIOError:
+            return True
+        return False
+
+
+class _Ears:
+    """Keeps what a session tells."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.frames: list[PlayedFrame] = []
+        self.digits: list[str] = []
+        self._news = asyncio.Event()
+
+    def hear(self, played: PlayedFrame) -> None:
+        """Keep a frame."""
+        self.frames.append(played)
+        self._news.set()
+
+    def note(self, digit: str) -> None:
+        """Keep a digit."""
+        self.digits.append(digit)
+        self._news.set()
+
+    async def news(self) -> None:
+        """Wait until something is told."""
+        self._news.clear()
+        async with asyncio.timeout(5):
+            await self._news.wait()
+
+    def of(self, direction: SoundDirection) -> list[PlayedFrame]:
+        """Return the frames of one side."""
+        return [played for played in self.frames if played.direction is direction]
+
+    async def until(self, count: int) -> list[PlayedFrame]:
+        """Wait until so many frames of the far side were heard."""
+        while len(far := self.of(SoundDirection.FAR)) < count:
+            await self.news()
+        return far
+
+
+@pytest.fixture(params=_FAMILIES)
+def address(request: pytest.FixtureRequest) -> str:
+    """Return the address of both sides, in each family."""
+    return str(request.param)
+
+
+@pytest.fixture
+def ears() -> _Ears:
+    """Return who is told."""
+    return _Ears()
+
+
+@pytest.fixture
+async def session(address: str, ears: _Ears) -> AsyncIterator[RtpSession]:
+    """Return a session that is open and not started."""
+    opened = await RtpSession.open(address, on_frame=ears.hear, on_digit=ears.note)
+    opened.streaming = True
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def peer(address: str) -> Iterator[_Peer]:
+    """Return the other side."""
+    made = _Peer(address)
+    with contextlib.closing(made.socket):
+        yield made
+
+
+async def test_ports(session: RtpSession, address: str) -> None:
+    """The RTP port is even, the one after it is taken for RTCP, and both are given back."""
+    assert session.local_port % 2 == 0
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for port in (session.local_port, session.local_port + 1):
+        with (
+            socket.socket(family, socket.SOCK_DGRAM) as other,
+            pytest.raises(OSError, match="in use"),
+        ):
+            other.bind((address, port))
+    port = session.local_port
+    session.close()
+    session.close()
+    for bound in (port, port + 1):
+        with socket.socket(family, socket.SOCK_DGRAM) as other:
+            other.bind((address, bound))
+
+
+async def test_marked_as_voice(session: RtpSession, address: str) -> None:
+    """Packets carry DSCP EF."""
+    option = (
+        (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
+        if ":" in address
+        else (socket.IPPROTO_IP, socket.IP_TOS)
+    )
+    assert session._socket.getsockopt(*option) >> 2 == 46
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1", "gateway.example", ""])
+async def test_no_such_address(address: str, ears: _Ears) -> None:
+    """An address that is not ours has no ports; nothing stays open."""
+    with pytest.raises(SoundPortsExhaustedError):
+        await RtpSession.open(address, on_frame=ears.hear, on_digit=ears.note)
+
+
+async def test_odd_neighbours_taken(
+    ears: _Ears, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """A pair of which one is taken is passed over, and tries are bounded."""
+    bind = session_module._bind
+    taken = 0
+
+    def mostly_taken(address: str, port: int) -> socket.socket:
+        """Fail for the second of a pair a few times."""
+        nonlocal taken
+        if port and taken < 5:
+            taken += 1
+            raise OSError("in use")
+        return bind(address, port)
+
+    monkeypatch.setattr(session_module, "_bind", mostly_taken)
+    opened = await RtpSession.open(address, on_frame=ears.hear, on_digit=ears.note)
+    assert taken == 5
+    opened.close()
+
+
+async def test_sends_silence_on_time(session: RtpSession, peer: _Peer) -> None:
+    """From start on, PCMU silence leaves every 20 ms with numbers without a gap."""
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    packets = [await peer.receive() for _ in range(10)]
+    assert loop.time() - began > 0.15
+    assert {packet.payload for packet in packets} == {SILENCE}
+    assert {packet.payload_type for packet in packets} == {0}
+    assert len({packet.ssrc for packet in packets}) == 1
+    assert [packet.marker for packet in packets] == [True] + [False] * 9
+    for earlier, later in itertools.pairwise(packets):
+        assert (later.sequence - earlier.sequence) & 0xFFFF == 1
+        assert (later.timestamp - earlier.timestamp) & 0xFFFFFFFF == 160
+
+
+async def test_nothing_leaves_before_the_remote_is_known(session: RtpSession, peer: _Peer) -> None:
+    """A session may start before the answer; its first packet then is the first of all."""
+    session.start()
+    await asyncio.sleep(0.06)
+    assert session.statistics.sent == 0
+    session.set_remote(peer.address, peer.port)
+    assert (await peer.receive()).marker
+
+
+async def test_plays_what_is_queued(session: RtpSession, peer: _Peer) -> None:
+    """Queued frames leave in order, and are told as the near side."""
+    session.set_remote(peer.address, peer.port)
+    for index in range(10):
+        session.play(frame(index))
+    session.start()
+    assert [index_of((await peer.receive()).payload) for _ in range(11)] == [*range(10), None]
+
+
+async def test_hold(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """While nothing is sent time goes on: same source, next number, a marker, a later timestamp."""
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    before = [await peer.receive() for _ in range(3)][-1]
+    session.set_direction(send=False, receive=False)
+    peer.send(session)
+    await ears.until(len(ears.of(SoundDirection.FAR)) + 8)
+    assert session.statistics.playout.received == 0
+    session.set_direction(send=True, receive=True)
+    after = await peer.receive()
+    assert after.ssrc == before.ssrc
+    assert (after.sequence - before.sequence) & 0xFFFF == 1
+    assert after.marker
+    step = (after.timestamp - before.timestamp) & 0xFFFFFFFF
+    assert step % 160 == 0
+    assert step >= 8 * 160
+
+
+async def test_hears_the_far_side(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """What the peer sends is told in order, one frame of each side for every 20 ms."""
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    for _ in range(10):
+        peer.send(session)
+        await peer.receive()
+    far = await ears.until(12)
+    near = ears.of(SoundDirection.NEAR)
+    assert [played.number for played in far] == list(range(len(far)))
+    assert [played.number for played in near] == list(range(len(near)))
+    heard = [index for played in far if (index := index_of(played.payload)) is not None]
+    assert heard
+    assert heard == list(range(len(heard)))
+    assert all(a.played_at < b.played_at for a, b in itertools.pairwise(far))
+    assert near[0].flags is SoundFlag.NONE
+
+
+async def test_not_streaming(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """Without a listener no frame is told, and digits are."""
+    session.streaming = False
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    for index, payload in enumerate(digit_frames("7")):
+        await peer.receive()
+        peer.send(session, replace(Stream().packet(index), payload=payload))
+    await ears.news()
+    assert ears.digits == ["7"]
+    assert not ears.frames
+
+
+async def test_sends_digits(session: RtpSession, peer: _Peer) -> None:
+    """Digits leave as tones that a detector knows, and the call returns when they have gone."""
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    await session.send_digits("5#")
+    detector = DtmfDetector()
+    heard = [detector.feed((await peer.receive()).payload) for _ in range(20)]
+    assert [digit for digit in heard if digit] == ["5", "#"]
+
+
+async def test_close_ends_what_waits(session: RtpSession, peer: _Peer) -> None:
+    """A session that closes lets go of who sends digits, and does nothing afterwards."""
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    sending = asyncio.create_task(session.send_digits("1234"))
+    await peer.receive()
+    session.close()
+    with pytest.raises(CallNotConnectedError):
+        await sending
+    with pytest.raises(CallNotConnectedError):
+        await session.send_digits("1")
+    session.play(SILENCE)
+    session.start()
+    while not peer.nothing_came():
+        pass
+    await asyncio.sleep(0.05)
+    assert peer.nothing_came()
+    assert session.statistics.sent >= 1
+
+
+async def test_latches_onto_the_source(session: RtpSession, peer: _Peer) -> None:
+    """Packets go where the gateway's come from, not where its SDP said (facts §2.2)."""
+    with contextlib.closing(_Peer(peer.address).socket) as signalled:
+        signalled_port = signalled.getsockname()[1]
+        session.set_remote(peer.address, signalled_port)
+        session.start()
+        await asyncio.get_running_loop().sock_recv(signalled, 2048)
+        assert session.statistics.latched is None
+        peer.send(session)
+        await peer.receive()
+        assert session.statistics.latched == (peer.address, peer.port)
+        session.set_remote(peer.address, signalled_port)
+        assert session.statistics.latched == (peer.address, peer.port)
+
+
+async def test_new_remote_is_followed(session: RtpSession, peer: _Peer) -> None:
+    """After a re-INVITE packets go to the new port, though old ones still come from the old."""
+    other = _Peer(peer.address)
+    with contextlib.closing(other.socket):
+        session.set_remote(peer.address, peer.port)
+        session.start()
+        peer.send(session)
+        await peer.receive()
+        session.set_remote(peer.address, other.port)
+        peer.send(session)
+        await other.receive()
+        await other.receive()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1"])
+async def test_others_are_not_heard(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """Packets from another host than the signalled one change nothing."""
+    stranger = _Peer("127.0.0.2")
+    with contextlib.closing(stranger.socket):
+        session.set_remote(peer.address, peer.port)
+        session.start()
+        for index in range(5):
+            packet = Stream(ssrc=9).packet(index).encode()
+            stranger.socket.sendto(packet, ("127.0.0.1", session.local_port))
+        peer.send(session)
+        await peer.receive()
+        far = await ears.until(8)
+        assert stranger.nothing_came()
+    assert session.statistics.refused == 5
+    assert session.statistics.playout.received == 1
+    assert {index_of(played.payload) for played in far} <= {None, 0}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1"])
+async def test_the_gateway_itself_is_heard(session: RtpSession, peer: _Peer) -> None:
+    """Sound may come from where signalling comes from, and then goes there."""
+    gateway = _Peer("127.0.0.2")
+    with contextlib.closing(gateway.socket):
+        session.set_remote(peer.address, peer.port, gateway="127.0.0.2")
+        session.start()
+        packet = Stream().packet(0).encode()
+        gateway.socket.sendto(packet, ("127.0.0.1", session.local_port))
+        await gateway.receive()
+
+
+async def test_junk_is_dropped(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """What is no RTP has no effect."""
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    for junk in (b"", b"x", b"\x80\x00", bytes(12), b"\x80\xc8" + bytes(26), b"\xa0" + bytes(200)):
+        peer.socket.sendto(junk, (peer.address, session.local_port))
+    await ears.until(5)
+    assert session.statistics.refused == 6
+    assert session.statistics.last_received is None
+
+
+async def test_flood_does_not_hold_the_loop(session: RtpSession, peer: _Peer) -> None:
+    """A flood is read in bounded portions, and sound leaves all the same."""
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    for index in range(400):
+        with contextlib.suppress(BlockingIOError):
+            peer.send(session, Stream().packet(index))
+    for _ in range(5):
+        await peer.receive()
+    assert session.statistics.playout.received > 100
+
+
+@pytest.mark.parametrize(
+    ("address", "unusable"),
+    [
+        ("127.0.0.1", "::1"),
+        ("::1", "127.0.0.1"),
+        ("127.0.0.1", "gateway.example"),
+        ("127.0.0.1", "224.0.0.1"),
+        ("::1", "ff02::1"),
+    ],
+)
+async def test_unusable_remote(session: RtpSession, peer: _Peer, unusable: str) -> None:
+    """A remote of another family, a name or a group is refused and changes nothing."""
+    session.set_remote(peer.address, peer.port)
+    with pytest.raises(ValueError, match=r".+"):
+        session.set_remote(unusable, 4000)
+    with pytest.raises(ValueError, match="no port"):
+        session.set_remote(peer.address, 70000)
+    session.start()
+    await peer.receive()
+
+
+@pytest.mark.parametrize(
+    ("address", "nowhere"),
+    [("127.0.0.1", ("0.0.0.0", 4000)), ("::1", ("::", 4000)), ("::1", ("::1", 0))],
+)
+async def test_remote_taken_away(
+    session: RtpSession, peer: _Peer, ears: _Ears, nowhere: tuple[str, int]
+) -> None:
+    """An unspecified address or port 0 means that nothing is sent, to nobody (RFC 3264 §8.4)."""
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    await peer.receive()
+    session.set_remote(*nowhere)
+    while not peer.nothing_came():
+        pass
+    await ears.until(len(ears.of(SoundDirection.FAR)) + 4)
+    assert peer.nothing_came()
+
+
+async def test_other_payload_type(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """PCMU may have another number in the offer; then it has that both ways."""
+    session.set_remote(peer.address, peer.port, payload_type=97)
+    session.start()
+    assert (await peer.receive()).payload_type == 97
+    peer.send(session, replace(Stream().packet(0), payload_type=97))
+    far = await ears.until(8)
+    assert 0 in {index_of(played.payload) for played in far}
+
+
+async def test_own_stalls(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """A stall is caught up by few packets, or passed over; listeners get every frame."""
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    first = await peer.receive()
+    session._periods_due(4)
+    burst = [await peer.receive() for _ in range(4)]
+    assert burst[-1].timestamp == (first.timestamp + 4 * 160) & 0xFFFFFFFF
+    told = len(ears.of(SoundDirection.FAR))
+    session._periods_due(30)
+    assert len(ears.of(SoundDirection.FAR)) == told + 30
+    after = await peer.receive()
+    assert (after.sequence - burst[-1].sequence) & 0xFFFF == 1
+    assert (after.timestamp - burst[-1].timestamp) & 0xFFFFFFFF == 30 * 160
+    assert after.marker
+    assert session.statistics.passed_over == 29
+    told += 30
+    session._periods_due(500)
+    assert len(ears.of(SoundDirection.FAR)) == told + 50
+
+
+async def test_closing_from_within(address: str, peer: _Peer) -> None:
+    """Who is told of a frame may close the session."""
+    opened = await RtpSession.open(
+        address, on_frame=lambda _: opened.close(), on_digit=lambda _: None
+    )
+    opened.streaming = True
+    opened.set_remote(peer.address, peer.port)
+    opened.start()
+    await peer.receive()
+    await asyncio.sleep(0.05)
+    assert peer.nothing_came()

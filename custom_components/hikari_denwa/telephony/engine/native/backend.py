@@ -190,6 +190,7 @@ class NativeBackend(Backend):
             listener=listener,
             names=self._names,
             open_sound=self._open_sound,
+            address_is_ours=lambda: _routes_from(account, local_address),
         )
         transport.on_datagram = user_agent.receive
         transport.on_unreachable = user_agent.unreachable
@@ -243,6 +244,14 @@ class NativeBackend(Backend):
         if not isinstance(session, IncomingCall):
             raise CallNotRingingError
         return session
+
+
+def _routes_from(account: Account, local_address: str) -> bool:
+    """Tell whether the way to the gateway still begins at this address of ours."""
+    try:
+        return local_address == local_address_towards(account.gateway, account.port, account.family)
+    except RegistrationError:
+        return False
 
 
 def _canonical(account: Account) -> Account:

@@ -23,6 +23,14 @@ _CHALLENGES = {
 _RETRIED_WITHOUT_RPORT = ("REGISTER", "INVITE")
 
 
+def is_stale(response: Response) -> bool:
+    """Tell whether a challenge says that only the nonce was wrong (RFC 7616 §3.3)."""
+    if response.status not in _CHALLENGES:
+        return False
+    values = response.headers.get_all(_CHALLENGES[response.status][0])
+    return any(challenge.stale for challenge in parse_challenges(values))
+
+
 class Requester:
     """Sends the requests of one line to its gateway, whatever host their URI names."""
 

@@ -18,6 +18,8 @@ from .uri import NameAddress, SipUri
 
 # Longer than §16.6's timer C, within which every proxy must hear a provisional response.
 _LONGEST_WAIT = 200.0
+# A gateway refuses to put calls through for an extension that it does not know any more.
+_MAYBE_FORGOTTEN = 403
 
 
 class OutgoingCall(Session):
@@ -110,6 +112,8 @@ class OutgoingCall(Session):
             self._lengthened = True
             self._invite(max(response.min_se, ASKED_INTERVAL), response.min_se)
         else:
+            if response.status == _MAYBE_FORGOTTEN:
+                self._around.doubt()
             self._stop_waiting()
             self._end(ending_of(response, rang=self._rang))
             self._over()
@@ -217,6 +221,7 @@ class OutgoingCall(Session):
     def _failed(self, failure: Failure) -> None:
         """Take it that nobody answers the INVITE."""
         del failure
+        self._around.doubt()
         self._stop_waiting()
         self._end(Ending(reason=EndReason.GATEWAY_SILENT))
         self._over()

@@ -15,9 +15,10 @@ from ....errors import (
     RegistrationRefusedError,
 )
 from ...backend import Account, Registered
-from .clock import Clock, Timer, TimerValues
+from .clock import Clock, Timer
 from .dialog import new_cseq, new_tag
-from .exchange import Exchange, Requester
+from .exchange import Exchange, Requester, is_stale
+from .keepalive import Keepalive
 from .messages import Request, Response
 from .transactions import ClientUser, Failure
 from .uri import NameAddress, SipUri
@@ -26,6 +27,8 @@ type Outcome = Registered | RegistrationError
 
 _MARGIN = 30.0
 _SHORTEST_REFRESH = 1.0
+# Sooner than timer F: while a gateway is silent, nobody can ring here.
+_REFRESH_WITHIN = 8.0
 _LONGEST_EXPIRES = 7 * 86400
 
 
@@ -45,27 +48,41 @@ class Registration:
         account: Account,
         requester: Requester,
         clock: Clock,
-        values: TimerValues,
         *,
         contact: SipUri,
         finish: Callable[[Request], None],
         on_refreshed: Callable[[Registered], None],
         on_lost: Callable[[RegistrationError], None],
+        address_is_ours: Callable[[], bool],
     ) -> None:
-        """Take the account and our contact; `finish` adds the headers of all requests."""
+        """Take the account and our contact.
+
+        `finish` adds the headers of all requests, `address_is_ours` tells whether our end of
+        the way to the gateway is still where the contact says.
+        """
         self.account = account
         self.registered: Registered | None = None
         self._requester = requester
         self._clock = clock
-        self._values = values
         self._contact = contact
         self._finish = finish
         self._on_refreshed = on_refreshed
         self._on_lost = on_lost
+        self._address_is_ours = address_is_ours
         self._call_id = secrets.token_hex(16)
+        self._keepalive = Keepalive(
+            clock,
+            requester,
+            registrar=self.registrar,
+            address_of_record=self.address_of_record,
+            finish=finish,
+            address_is_ours=address_is_ours,
+            verify=self.verify,
+        )
         self._tag = new_tag()
         self._cseq = new_cseq()
         self._attempt: _Attempt | None = None
+        self._waiter: asyncio.Future[Outcome] | None = None
         self._refresh: Timer | None = None
         self._may_be_bound = False
         self._was_registered = False
@@ -103,10 +120,16 @@ class Registration:
 
     def stop(self) -> None:
         """Stop refreshing, and forget an attempt that is under way."""
-        if self._refresh:
-            self._refresh.cancel()
-            self._refresh = None
-        self._drop_attempt()
+        self._halt()
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(
+                GatewaySilentError(address=self.account.gateway, family=self.account.family)
+            )
+
+    def verify(self) -> None:
+        """Refresh at once, because the gateway may have forgotten us."""
+        if self.registered and self._attempt is None:
+            self._refresh_now(self.registered.expires)
 
     def noise(self) -> None:
         """Hear that the gateway sends something that is no SIP."""
@@ -122,27 +145,37 @@ class Registration:
 
     async def _run(self, expires: int, time_limit: float) -> Outcome:
         """Make one attempt and wait for what becomes of it."""
-        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.stop()
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiter = waiter
 
-        def done(result: Outcome) -> None:
-            """Hand the result over, unless nobody waits any more."""
-            if not outcome.done():
-                outcome.set_result(result)
+        def done(outcome: Outcome) -> None:
+            """Hand the outcome over, unless nobody waits any more."""
+            if not waiter.done():
+                waiter.set_result(outcome)
 
         self._begin(expires, time_limit, done)
         try:
-            return await outcome
+            return await waiter
         finally:
-            if outcome.cancelled():
-                self._drop_attempt()
+            if waiter.cancelled() and self._waiter is waiter:
+                self._halt()
 
     def _begin(self, expires: int, time_limit: float, done: Callable[[Outcome], None]) -> None:
         """Send a REGISTER; the former attempt is forgotten, the refresh waits for this one."""
-        self.stop()
+        self._halt()
         self._heard_noise = False
         self._lengthened = False
         limit = self._clock.call_later(time_limit, lambda: self._silent(done))
         self._send(expires, limit, done)
+
+    def _halt(self) -> None:
+        """Stop the timers, and forget the attempt that is under way."""
+        self._keepalive.stop()
+        if self._refresh:
+            self._refresh.cancel()
+            self._refresh = None
+        self._drop_attempt()
 
     def _send(self, expires: int, limit: Timer, done: Callable[[Outcome], None]) -> None:
         """Send a REGISTER within an attempt."""
@@ -195,7 +228,11 @@ class Registration:
             done(self._bound(response, expires))
         else:
             self.registered = None
-            done(self._error_of(response, credentials_sent=asked))
+            error = self._error_of(response, credentials_sent=asked)
+            if isinstance(error, CredentialsRejectedError | ExtensionUnavailableError):
+                # Nothing of ours is there to be removed, and no more is to be asked.
+                self._may_be_bound = False
+            done(error)
 
     def _bound(self, response: Response, expires: int) -> Registered:
         """Take a 200: for how long, and when to come again."""
@@ -210,6 +247,7 @@ class Registration:
         self._refresh = self._clock.call_later(
             max(delay, _SHORTEST_REFRESH), lambda: self._refresh_now(granted)
         )
+        self._keepalive.start()
         return registered
 
     def _granted(self, response: Response, expires: int) -> int:
@@ -224,7 +262,10 @@ class Registration:
     def _refresh_now(self, granted: int) -> None:
         """Register again, in time for a failure to be told before the binding ends."""
         self._refresh = None
-        limit = min(self._values.timeout, max(granted / 2, _SHORTEST_REFRESH))
+        if not self._address_is_ours():
+            self.lost(self._unreachable())
+            return
+        limit = min(_REFRESH_WITHIN, max(granted / 2, _SHORTEST_REFRESH))
         self._begin(self.account.expires, limit, self._refreshed)
 
     def _refreshed(self, outcome: Outcome) -> None:
@@ -254,6 +295,10 @@ class Registration:
         self.registered = None
         done(GatewayUnreachableError(address=self.account.gateway, family=self.account.family))
 
+    def _unreachable(self) -> GatewayUnreachableError:
+        """Say that there is no way to the gateway."""
+        return GatewayUnreachableError(address=self.account.gateway, family=self.account.family)
+
     def _drop_attempt(self) -> None:
         """Forget the attempt that is under way, if there is one."""
         if self._attempt:
@@ -264,14 +309,15 @@ class Registration:
     def _error_of(self, response: Response, *, credentials_sent: bool) -> RegistrationError:
         """Say why the gateway refuses (facts §1.2, §5).
 
-        401 and 407 that stand after our answer mean a wrong user ID or password. A 403 after
-        it does, too, as long as these credentials have never served: a line that they did
-        register has lost its extension, to another device or at the gateway's own pages. So
-        has one that is refused without having been asked for credentials.
+        401 and 407 that stand after our answer mean a wrong user ID or password, unless it is
+        the nonce that is called stale once more. A 403 after our answer does, too, as long as
+        these credentials have never served: a line that they did register has lost its
+        extension, to another device or at the gateway's own pages. So has one that is refused
+        without having been asked for credentials.
         """
         account = self.account
         match response.status:
-            case 401 | 407:
+            case 401 | 407 if credentials_sent and not is_stale(response):
                 return CredentialsRejectedError(user_id=account.user_id)
             case 403 if credentials_sent and not self._was_registered:
                 return CredentialsRejectedError(user_id=account.user_id)

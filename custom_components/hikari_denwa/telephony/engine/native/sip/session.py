@@ -64,6 +64,9 @@ class Surroundings(Protocol):
     def forget(self, session: Session) -> None:
         """Let go of a call whose signalling is over."""
 
+    def doubt(self) -> None:
+        """Find out whether the gateway still knows us."""
+
     def now(self) -> float:
         """Give the Unix time."""
 

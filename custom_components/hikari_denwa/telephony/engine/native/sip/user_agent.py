@@ -39,6 +39,8 @@ EXTENSIONS = ("timer",)
 _REFUSED = {"NOTIFY": 481, "REFER": 603, "PRACK": 481}
 _WITH_CONTACT = frozenset(("INVITE", "UPDATE"))
 
+_SIP_VERSION = b"SIP/"
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -84,6 +86,7 @@ class UserAgent:
         listener: Listener,
         names: Names,
         open_sound: OpenSound,
+        address_is_ours: Callable[[], bool] = lambda: True,
         values: TimerValues | None = None,
     ) -> None:
         """Take the account, our address on the wire, and the way out."""
@@ -115,11 +118,11 @@ class UserAgent:
             account,
             self.requester,
             clock,
-            self.values,
             contact=own,
             finish=self.finish,
             on_refreshed=listener.registration_refreshed,
             on_lost=listener.registration_lost,
+            address_is_ours=address_is_ours,
         )
         self._listener = listener
         self._names = names
@@ -151,7 +154,7 @@ class UserAgent:
             else:
                 self.layer.receive_request(message, source)
         except MessageError as error:
-            self._malformed(error, source)
+            self._malformed(error, datagram, source)
 
     def unreachable(self) -> None:
         """Hear that nothing listens at the gateway's port."""
@@ -249,6 +252,10 @@ class UserAgent:
         if not session.over:
             self._by_dialog[dialog] = session
 
+    def doubt(self) -> None:
+        """Find out whether the gateway still knows us."""
+        self.registration.verify()
+
     def forget(self, session: Session) -> None:
         """Let go of a call whose signalling is over."""
         if session in self._sessions:
@@ -261,12 +268,12 @@ class UserAgent:
                     waiter.set_result(None)
             self._when_idle.clear()
 
-    def _malformed(self, error: MessageError, source: Address) -> None:
-        """Answer a request that is not one, where the RFC wants an answer (§8.2, §16.3)."""
+    def _malformed(self, error: MessageError, datagram: bytes, source: Address) -> None:
+        """Answer a malformed request where the RFC wants an answer (§8.2, §16.3)."""
         _LOGGER.debug("Malformed message: %s", error)
-        if error.request is None:
+        if _SIP_VERSION not in datagram.partition(b"\n")[0].upper():
             self.registration.noise()
-        elif error.status is not None:
+        elif error.request is not None and error.status is not None:
             error.request.mark_source(*source)
             response = error.request.reply(error.status, to_tag=new_tag())
             self.layer.send(response.encode(), reply_destination(error.request, source))

@@ -1,5 +1,6 @@
 """Events of a line: what happens to its calls, and who is at the door."""
 
+from abc import abstractmethod
 from typing import override
 
 from homeassistant.components.event import (
@@ -60,9 +61,9 @@ class LineEvent(HikariEntity, EventEntity):
         self.async_on_remove(self.line.subscribe_calls(self.async_call_updated))
 
     @callback
+    @abstractmethod
     def async_call_updated(self, update: CallUpdate) -> None:
         """Take what happened to a call."""
-        raise NotImplementedError
 
 
 class CallEvent(LineEvent):

@@ -23,6 +23,13 @@ ENTRY_DATA: dict[str, Any] = {
 }
 
 
+def state_of(hass: HomeAssistant, entity_id: str) -> State:
+    """Return the state of an entity that must have one."""
+    state = hass.states.get(entity_id)
+    assert state is not None, entity_id
+    return state
+
+
 @pytest.fixture(autouse=True)
 def custom_integrations(enable_custom_integrations: None) -> None:
     """Let Home Assistant load the integration of this checkout."""

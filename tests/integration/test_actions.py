@@ -24,7 +24,7 @@ from custom_components.hikari_denwa.telephony.errors import (
     TelephonyError,
 )
 
-from .conftest import ENTRY_DATA
+from .conftest import ENTRY_DATA, state_of
 from .fake_engine import FakeEngine, connected, ended, incoming
 
 
@@ -189,7 +189,7 @@ async def test_what_the_engine_refuses(
     action: str,
     command: str,
     error: TelephonyError,
-    cls: type[Exception],
+    cls: type[HomeAssistantError],
 ) -> None:
     """What the engine refuses comes out as its sentence."""
     if action != "dial":
@@ -239,7 +239,7 @@ async def test_call_that_ends_while_it_is_answered(
 
     with patch.object(engine.client, "answer", too_late):
         await act(hass, "answer")
-    assert hass.states.get("event.home_call").attributes["event_type"] == "missed"
+    assert state_of(hass, "event.home_call").attributes["event_type"] == "missed"
 
 
 @pytest.mark.parametrize(

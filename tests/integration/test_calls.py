@@ -12,6 +12,7 @@ from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 from custom_components.hikari_denwa.telephony.errors import EngineLostError, GatewaySilentError
 
+from .conftest import state_of
 from .fake_engine import (
     AT,
     FakeEngine,
@@ -43,7 +44,7 @@ async def test_incoming_call(
     events, states = changes(CALL_EVENT), changes(CALL_STATE)
     listener = engine.client.listener()
     listener.call_event(incoming())
-    ringing = hass.states.get(CALL_STATE)
+    ringing = state_of(hass, CALL_STATE)
     assert ringing.state == "ringing"
     assert ringing.attributes["who"] == "03-1234-5678"
     assert ringing.attributes["direction"] == "incoming"
@@ -71,7 +72,7 @@ async def test_incoming_call(
     assert events[3].attributes["digit"] == "5"
     assert events[4].attributes["reason"] == "hung_up_there"
     assert events[4].attributes["duration"] == 12.5
-    assert "who" not in hass.states.get(CALL_STATE).attributes
+    assert "who" not in state_of(hass, CALL_STATE).attributes
 
 
 async def test_connected_overtakes_the_answer(
@@ -93,10 +94,10 @@ async def test_hold(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None
     listener.call_event(incoming())
     listener.call_event(connected())
     listener.call_event(held(held=True))
-    assert hass.states.get(CALL_STATE).state == "talking"
-    assert hass.states.get(CALL_STATE).attributes["held"] is True
+    assert state_of(hass, CALL_STATE).state == "talking"
+    assert state_of(hass, CALL_STATE).attributes["held"] is True
     listener.call_event(held(held=False))
-    assert hass.states.get(CALL_STATE).attributes["held"] is False
+    assert state_of(hass, CALL_STATE).attributes["held"] is False
 
 
 @pytest.mark.parametrize(
@@ -232,11 +233,11 @@ async def test_engine_lost_in_a_call(
     assert types(events)[-1] == "ended"
     assert events[-1].attributes["reason"] == "engine_lost"
     assert "Call in-1 on line Home was ended by a failure: engine_lost" in caplog.text
-    assert hass.states.get(CALL_STATE).state == "unavailable"
-    assert hass.states.get(CALL_EVENT).attributes["reason"] == "engine_lost"
+    assert state_of(hass, CALL_STATE).state == "unavailable"
+    assert state_of(hass, CALL_EVENT).attributes["reason"] == "engine_lost"
     assert line.finished[-1].call.id == "in-1"
     listener.registration_changed(registered("line-1"))
-    assert hass.states.get(CALL_STATE).state == "idle"
+    assert state_of(hass, CALL_STATE).state == "idle"
 
 
 async def test_call_outlives_the_registration(
@@ -248,10 +249,10 @@ async def test_call_outlives_the_registration(
     listener.call_event(connected())
     silent = GatewaySilentError(address="2001:db8::1", family="ipv6")
     listener.registration_changed(not_registered("line-1", silent))
-    assert hass.states.get("binary_sensor.home_registered").state == "off"
-    assert hass.states.get(CALL_STATE).state == "talking"
+    assert state_of(hass, "binary_sensor.home_registered").state == "off"
+    assert state_of(hass, CALL_STATE).state == "talking"
     listener.call_event(ended())
-    assert hass.states.get(CALL_STATE).state == "unavailable"
+    assert state_of(hass, CALL_STATE).state == "unavailable"
 
 
 async def test_two_calls(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
@@ -259,11 +260,11 @@ async def test_two_calls(hass: HomeAssistant, engine: FakeEngine, line: Line) ->
     listener = engine.client.listener()
     listener.call_event(incoming("in-1"))
     listener.call_event(incoming("in-2", number="0451234567", channel=2))
-    assert hass.states.get(CALL_STATE).attributes["call_id"] == "in-1"
+    assert state_of(hass, CALL_STATE).attributes["call_id"] == "in-1"
     listener.call_event(ended("in-1", EndReason.CALLER_GAVE_UP))
-    assert hass.states.get(CALL_STATE).attributes["call_id"] == "in-2"
+    assert state_of(hass, CALL_STATE).attributes["call_id"] == "in-2"
     listener.call_event(ended("in-2", EndReason.CALLER_GAVE_UP))
-    assert hass.states.get(CALL_STATE).state == "idle"
+    assert state_of(hass, CALL_STATE).state == "idle"
 
 
 @pytest.mark.parametrize(
@@ -289,11 +290,11 @@ async def test_caller_without_a_number(
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
     engine.client.listener().call_event(incoming(number=None, kind=kind))
-    event = hass.states.get(CALL_EVENT)
+    event = state_of(hass, CALL_EVENT)
     assert event.attributes["caller_id"] == kind
     assert event.attributes["who"] == who
     assert "number" not in event.attributes
-    assert hass.states.get(CALL_STATE).attributes["who"] == who
+    assert state_of(hass, CALL_STATE).attributes["who"] == who
 
 
 @pytest.mark.parametrize(
@@ -304,7 +305,7 @@ async def test_display_name(
 ) -> None:
     """A display name that is a name is shown, one that repeats the number is not."""
     engine.client.listener().call_event(incoming(display_name=display_name))
-    event = hass.states.get(CALL_EVENT)
+    event = state_of(hass, CALL_EVENT)
     assert event.attributes.get("name") == name
     assert event.attributes["who"] == (name or "03-1234-5678")
 
@@ -342,5 +343,5 @@ async def test_doorbell(
 async def test_event_before_state(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
     """Both are written in the very call with which the engine's message is read."""
     engine.client.listener().call_event(incoming())
-    assert hass.states.get(CALL_EVENT).attributes["event_type"] == "incoming"
-    assert hass.states.get(CALL_STATE).state == "ringing"
+    assert state_of(hass, CALL_EVENT).attributes["event_type"] == "incoming"
+    assert state_of(hass, CALL_STATE).state == "ringing"

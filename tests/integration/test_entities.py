@@ -9,6 +9,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.errors import LineBusyError
 
+from .conftest import state_of
 from .fake_engine import GATEWAY, LOCAL, FakeEngine, connected, incoming
 
 NUMBER = "text.home_number_to_dial"
@@ -41,10 +42,10 @@ async def test_answer_and_hang_up(hass: HomeAssistant, engine: FakeEngine, line:
 async def test_dial(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
     """The dial button calls what was entered, and the field keeps it as it was written."""
     await enter(hass, "０３-1234-5678")
-    assert hass.states.get(NUMBER).state == "０３-1234-5678"
+    assert state_of(hass, NUMBER).state == "０３-1234-5678"
     await press(hass, "dial")
     assert engine.sent("dial") == [("line-1", "0312345678")]
-    assert hass.states.get(NUMBER).state == "０３-1234-5678"
+    assert state_of(hass, NUMBER).state == "０３-1234-5678"
 
 
 @pytest.mark.parametrize(
@@ -89,17 +90,18 @@ async def test_number_survives_a_reload(
     """What was entered is still there when the line has been set up anew."""
     await enter(hass, "045-123-4567")
     assert await hass.config_entries.async_reload(entry.entry_id)
-    assert hass.states.get(NUMBER).state == "045-123-4567"
+    assert state_of(hass, NUMBER).state == "045-123-4567"
     assert entry.runtime_data is not line
 
 
 async def test_registered(hass: HomeAssistant, line: Line) -> None:
     """The sensor tells over which family and with which addresses."""
-    state = hass.states.get("binary_sensor.home_registered")
+    state = state_of(hass, "binary_sensor.home_registered")
     assert state.state == "on"
     assert state.attributes["device_class"] == "connectivity"
     assert state.attributes["family"] == "ipv6"
     assert state.attributes["address"] == GATEWAY
     assert state.attributes["local_address"] == LOCAL
-    registry = er.async_get(hass)
-    assert registry.async_get("binary_sensor.home_registered").entity_category == "diagnostic"
+    registered = er.async_get(hass).async_get("binary_sensor.home_registered")
+    assert registered is not None
+    assert registered.entity_category == "diagnostic"

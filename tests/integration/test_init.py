@@ -29,7 +29,7 @@ from custom_components.hikari_denwa.telephony.errors import (
     TelephonyError,
 )
 
-from .conftest import ENTRY_DATA
+from .conftest import ENTRY_DATA, state_of
 from .fake_engine import FakeEngine, incoming, not_registered, registered
 
 
@@ -158,7 +158,7 @@ async def test_engine_lost_at_set_up(
     listener.engine_lost()
     listener.registration_changed(registered("line-1"))
     assert await setting_up
-    assert hass.states.get("binary_sensor.home_registered").state == "on"
+    assert state_of(hass, "binary_sensor.home_registered").state == "on"
 
 
 async def test_engine_does_not_start(
@@ -222,7 +222,7 @@ async def test_stop(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     await hass.async_block_till_done()
     assert client.closed
-    assert hass.states.get("sensor.home_call_state").state == "idle"
+    assert state_of(hass, "sensor.home_call_state").state == "idle"
 
 
 async def test_nothing_starts_after_the_stop(
@@ -248,7 +248,7 @@ async def test_rejected_in_operation(
     await hass.async_block_till_done()
     (flow,) = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH
-    state = hass.states.get("binary_sensor.home_registered")
+    state = state_of(hass, "binary_sensor.home_registered")
     assert state.state == "off"
     assert state.attributes["reason"] == "credentials_rejected"
 
@@ -263,11 +263,11 @@ async def test_down_and_up_are_logged_once(
     for _ in range(3):
         listener.registration_changed(not_registered("line-1", silent))
     listener.engine_lost()
-    assert hass.states.get("sensor.home_call_state").state == "unavailable"
-    assert hass.states.get("button.home_dial").state == "unavailable"
+    assert state_of(hass, "sensor.home_call_state").state == "unavailable"
+    assert state_of(hass, "button.home_dial").state == "unavailable"
     for _ in range(2):
         listener.registration_changed(registered("line-1"))
-    assert hass.states.get("sensor.home_call_state").state == "idle"
+    assert state_of(hass, "sensor.home_call_state").state == "idle"
     down, up = [record.message for record in caplog.records if record.name.endswith(".line")]
     assert down.startswith("Line Home is not registered any more: gateway_silent")
     assert up == "Line Home is registered again"

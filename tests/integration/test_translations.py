@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from homeassistant.const import Platform
+from homeassistant.util.yaml import load_yaml_dict
 
 from custom_components.hikari_denwa import const
 from custom_components.hikari_denwa.actions import Action
@@ -144,7 +144,7 @@ def test_icons_cover_what_is_named() -> None:
 
 def test_actions_agree() -> None:
     """Code, descriptions and sentences know the same actions and fields."""
-    described = yaml.safe_load((FOLDER / "services.yaml").read_text(encoding="utf-8"))
+    described = load_yaml_dict(str(FOLDER / "services.yaml"))
     strings = load("strings.json")["services"]
     assert set(described) == set(strings) == set(Action)
     for action, description in described.items():

@@ -13,7 +13,8 @@ type Send = Callable[[bytes, Address], None]
 type Key = tuple[str, ...]
 
 MAGIC_COOKIE = "z9hG4bK"
-MAX_SERVER_TRANSACTIONS = 256
+# An answered request is kept for 32 s (timer J): room for some tens of them in each second.
+MAX_SERVER_TRANSACTIONS = 2048
 # §17.2.1: a 100 is due when the user does not answer within 200 ms.
 TRYING_AFTER = 0.2
 

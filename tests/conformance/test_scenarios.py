@@ -1,0 +1,52 @@
+"""Every scenario with every back end over every family; the gateway must find nothing to blame."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher
+from custom_components.hikari_denwa.telephony.engine.client import EngineClient
+from tests.home_gateway.config import Family
+from tests.home_gateway.gateway import HomeGateway
+
+from . import incoming, outgoing, recovery, registration, sound
+from .stage import SCENARIOS, Line, Scenario, Stage
+
+BACKENDS = ("native",)
+MODULES = (registration, incoming, outgoing, sound, recovery)
+
+
+def _cases() -> Iterator[object]:
+    """Pair scenarios with back ends and families."""
+    for backend in BACKENDS:
+        for family in (Family.V6, Family.V4):
+            for item in SCENARIOS:
+                marks = [pytest.mark.assumption] if item.assumption else []
+                name = f"{backend}-{family}-{item.name}"
+                yield pytest.param(backend, family, item, id=name, marks=marks)
+
+
+@pytest.mark.usefixtures("loopback")
+@pytest.mark.parametrize(("backend", "family", "item"), _cases())
+async def test_scenario(backend: str, family: Family, item: Scenario) -> None:
+    """Play one scenario from the start of the engine to its end."""
+    async with HomeGateway(item.config) as gateway:
+        client = EngineClient(ChildLauncher(backend=backend))
+        await client.start()
+        stage = Stage(gateway, client, family, Line(item.patience))
+        try:
+            if item.registers:
+                await stage.register()
+            await item.run(stage)
+        finally:
+            await client.close()
+        assert gateway.violations == []
+
+
+def test_scenarios_say_where_they_come_from() -> None:
+    """Each names an RFC section or a fact, has a sentence, and a name of its own."""
+    for item in SCENARIOS:
+        assert item.source.startswith(("RFC ", "facts ", "issue ")), item.name
+        assert item.run.__doc__, item.name
+        assert item.run.__module__ in {module.__name__ for module in MODULES}
+    assert len({item.name for item in SCENARIOS}) == len(SCENARIOS)

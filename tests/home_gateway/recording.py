@@ -114,8 +114,13 @@ class Recording:
         ]
 
     def packets_per_second(self, since: float | None = None, until: float | None = None) -> float:
-        """Return the rate from the first to the last packet; 0 with fewer than two."""
+        """Return the rate over the span that is given, else from the first to the last packet.
+
+        Without a span it is 0 for fewer than two packets.
+        """
         packets = self.between(since, until)
+        if since is not None and until is not None:
+            return len(packets) / max(until - since, 1e-9)
         if len(packets) < 2:
             return 0.0
         return (len(packets) - 1) / max(packets[-1].time - packets[0].time, 1e-9)

@@ -78,23 +78,23 @@ class FarEndProcess:
     async def ring(self, hold: float) -> dict[str, Any]:
         """Ring for some seconds and give up; returns when the INVITE went and the 180 came."""
         call = await self._gateway.ring(EXTENSION, caller=CALLER)
-        await call.ringing(timeout=10)
+        await call.ringing(10)
         await asyncio.sleep(hold)
         await call.cancel()
-        await call.ended(timeout=10)
+        await call.ended(10)
         return _moments(call)
 
     async def begin_call(self) -> dict[str, Any]:
         """Ring, and leave it to the other side to answer."""
         self._call = await self._gateway.ring(EXTENSION, caller=CALLER)
-        await self._call.ringing(timeout=10)
+        await self._call.ringing(10)
         return _moments(self._call)
 
     async def listen(self, settle: float, seconds: float) -> dict[str, Any]:
         """Measure what the call and the sink receive in the same span of time."""
         if self._call is None:
             raise FarEndError("there is no call")
-        await self._call.answered(timeout=ANSWER_SECONDS)
+        await self._call.answered(ANSWER_SECONDS)
         self._call.play(Tone(440))
         since = time.monotonic() + settle
         await asyncio.sleep(settle + seconds + 0.1)

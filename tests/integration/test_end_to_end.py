@@ -1,0 +1,259 @@
+"""From the dialog to the sound: a real engine process between Home Assistant and a gateway."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntryState
+from homeassistant.core import HomeAssistant, State, callback
+from homeassistant.data_entry_flow import FlowResultType
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.hikari_denwa.const import DOMAIN
+from custom_components.hikari_denwa.engine import shared_engine
+from tests.home_gateway.call import Side
+from tests.home_gateway.config import Family
+from tests.home_gateway.gateway import HomeGateway
+from tests.home_gateway.sources import Tone
+from tests.home_gateway.tones import tone_level
+from tests.loopback import loopback
+
+from .conftest import state_of
+
+__all__ = ["loopback"]
+
+CALL_EVENT = "event.line_call"
+CALL_STATE = "sensor.line_call_state"
+ADDRESSES = {Family.V6: "::1", Family.V4: "127.0.0.1"}
+PITCH = 700.0
+AUDIBLE_DBM0 = -20.0
+
+pytestmark = pytest.mark.usefixtures("loopback")
+
+
+class House:
+    """A gateway, and Home Assistant with a line at it."""
+
+    def __init__(self, hass: HomeAssistant, gateway: HomeGateway, family: Family) -> None:
+        """Begin without the line."""
+        self.hass = hass
+        self.gateway = gateway
+        self.family = family
+        self.events: list[State] = []
+        self._changed = asyncio.Event()
+        hass.bus.async_listen("state_changed", self._note)
+
+    @property
+    def entered(self) -> dict[str, Any]:
+        """Return what a person enters in the dialog."""
+        return {
+            "name": "Line",
+            "gateway": ADDRESSES[self.family],
+            "extension": "3",
+            "user_id": "0003",
+            "password": "secret-3",
+            "family": "automatic",
+            "advanced": {"port": self.gateway.port(self.family)},
+        }
+
+    async def add_line(self, **entered: Any) -> Any:
+        """Set the line up through the dialog."""
+        flow = await self.hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": SOURCE_USER}
+        )
+        result = await self.hass.config_entries.flow.async_configure(
+            flow["flow_id"], {**self.entered, **entered}
+        )
+        await self.hass.async_block_till_done()
+        return result
+
+    async def act(self, action: str, **data: Any) -> Any:
+        """Carry out an action and return its response."""
+        return await self.hass.services.async_call(
+            DOMAIN, action, data, blocking=True, return_response=True
+        )
+
+    async def event(self, event_type: str) -> dict[str, Any]:
+        """Wait for an event of the line; returns its attributes."""
+
+        def found() -> list[State]:
+            return [event for event in self.events if event.attributes["event_type"] == event_type]
+
+        await self.until(lambda: bool(found()))
+        return dict(found()[-1].attributes)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds that a change of state brings about."""
+        async with asyncio.timeout(15):
+            while not holds():
+                self._changed.clear()
+                await self._changed.wait()
+
+    @callback
+    def _note(self, event: Any) -> None:
+        """Keep the events of the line."""
+        if (state := event.data["new_state"]) and event.data["entity_id"] == CALL_EVENT:
+            self.events.append(state)
+        self._changed.set()
+
+
+@pytest.fixture(params=[Family.V6, Family.V4], ids=["ipv6", "ipv4"])
+async def house(hass: HomeAssistant, request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    """Run a gateway; at the end the line is unloaded, un-registered, and nothing was broken."""
+    async with HomeGateway() as gateway:
+        yield House(hass, gateway, request.param)
+        for entry in hass.config_entries.async_entries(DOMAIN):
+            await hass.config_entries.async_unload(entry.entry_id)
+        await gateway.unregistered()
+        assert shared_engine(hass).client is None
+        assert gateway.violations == []
+
+
+@pytest.fixture
+async def line(house: House) -> House:
+    """Return the house with its line registered."""
+    result = await house.add_line()
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    return house
+
+
+async def test_line_is_registered(line: House) -> None:
+    """The dialog proves itself, and the line registers over the family of the address."""
+    registered = state_of(line.hass, "binary_sensor.line_registered")
+    assert registered.state == "on"
+    assert registered.attributes["family"] == line.family
+    assert registered.attributes["address"] == ADDRESSES[line.family]
+    assert line.gateway.binding() is not None
+
+
+async def test_incoming_call(line: House, hass_client_no_auth: ClientSessionGenerator) -> None:
+    """It rings, is answered, is heard on a live stream, and is hung up there."""
+    line.hass.config.internal_url = "http://127.0.0.1:8123"
+    call = await line.gateway.ring("3", caller="0451234567", media=Tone(PITCH))
+    event = await line.event("incoming")
+    assert event["who"] == "045-123-4567"
+    assert event["called_number"] == "0312345678"
+    assert event["family"] == line.family
+    assert state_of(line.hass, CALL_STATE).state == "ringing"
+
+    client = await hass_client_no_auth()
+    stream = await client.get((await line.act("listen"))["path"])
+    await stream.content.readexactly(44)
+    await stream.content.readexactly(1600)
+    await line.act("answer")
+    await call.answered()
+    await line.event("connected")
+    assert state_of(line.hass, CALL_STATE).state == "talking"
+    async with asyncio.timeout(10):
+        while tone_level(await stream.content.readexactly(3200), PITCH) < AUDIBLE_DBM0:
+            pass
+
+    await call.hang_up()
+    ended = await line.event("ended")
+    assert ended["reason"] == "hung_up_there"
+    assert ended["duration"] > 0
+    await stream.content.read()
+    assert stream.content.at_eof()
+    assert state_of(line.hass, CALL_STATE).state == "idle"
+
+
+async def test_missed_call(line: House) -> None:
+    """The caller gives up."""
+    call = await line.gateway.ring("3")
+    await line.event("incoming")
+    await call.cancel()
+    assert (await line.event("missed"))["reason"] == "caller_gave_up"
+
+
+async def test_rejected_call(line: House) -> None:
+    """The call is turned away here."""
+    call = await line.gateway.ring("3")
+    await line.event("incoming")
+    await line.act("reject")
+    await line.event("rejected")
+    await call.ended()
+
+
+async def test_outgoing_call(line: House) -> None:
+    """It is dialled, connected, carries digits, and is hung up here."""
+    response = await line.act("dial", number="045-111-0000", wait_for_answer=True)
+    assert response["result"] == "connected"
+    assert response["family"] == line.family
+    (call,) = line.gateway.placed
+    await line.act("send_dtmf", digits="12#")
+    async with asyncio.timeout(5):
+        while call.received.detected_digits() != "12#":
+            await asyncio.sleep(0.05)
+    await line.act("hang_up")
+    assert (await line.event("ended"))["reason"] == "hung_up_here"
+    assert (await call.ended()).by is Side.CLIENT
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "status"),
+    [("0451110486", "busy", 486), ("0451110404", "number_unknown", 404)],
+)
+async def test_failed_call(line: House, number: str, reason: str, status: int) -> None:
+    """What the gateway says comes out as a reason."""
+    response = await line.act("dial", number=number, wait_for_answer=True)
+    assert response["result"] == "failed"
+    assert response["reason"] == reason
+    assert response["status"] == status
+    assert (await line.event("failed"))["reason"] == reason
+
+
+async def test_engine_is_killed_in_a_call(line: House) -> None:
+    """The call ends by a failure, and the line comes back by itself."""
+    call = await line.gateway.ring("3")
+    await line.event("incoming")
+    await line.act("answer")
+    await line.event("connected")
+    client = shared_engine(line.hass).client
+    assert client is not None
+    assert client.pid is not None
+    os.kill(client.pid, signal.SIGKILL)
+    assert (await line.event("ended"))["reason"] == "engine_lost"
+    await line.until(lambda: state_of(line.hass, "binary_sensor.line_registered").state == "on")
+    assert state_of(line.hass, CALL_STATE).state == "idle"
+    call.forget()
+
+
+async def test_wrong_password_in_the_dialog(house: House) -> None:
+    """The dialog says so, and goes on when it is right."""
+    result = await house.add_line(password="wrong")
+    assert result["type"] is FlowResultType.FORM
+    (reason,) = result["errors"].values()
+    assert reason in {"credentials_rejected", "extension_unavailable"}
+    result = await house.hass.config_entries.flow.async_configure(result["flow_id"], house.entered)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await house.hass.async_block_till_done()
+
+
+async def test_wrong_password_later(house: House) -> None:
+    """At most three REGISTERs, a question to the owner, then silence."""
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title="Line",
+        data={
+            "gateway": ADDRESSES[house.family],
+            "extension": "3",
+            "user_id": "0003",
+            "password": "wrong",
+            "family": "automatic",
+            "port": house.gateway.port(house.family),
+        },
+    )
+    entry.add_to_hass(house.hass)
+    assert not await house.hass.config_entries.async_setup(entry.entry_id)
+    await house.hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+    (flow,) = house.hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    registers = len(house.gateway.registers)
+    assert registers <= 3
+    await asyncio.sleep(1.5)
+    assert len(house.gateway.registers) == registers

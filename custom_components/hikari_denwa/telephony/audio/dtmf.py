@@ -266,8 +266,9 @@ class DtmfDetector:
             if run.take(self._sound[start : start + 2 * _WINDOW]):
                 run.told = True
                 certain = run.digit
-        if run.pause >= _WINDOWS_OF_PAUSE:
-            self._run = None
+            if run.pause == _WINDOWS_OF_PAUSE:
+                self._run = None
+                break
         return certain
 
 

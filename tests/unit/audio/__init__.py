@@ -1,0 +1,1 @@
+"""The sound of a call: G.711, tones, digits, streams."""

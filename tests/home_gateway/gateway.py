@@ -301,7 +301,9 @@ class HomeGateway:
         """Take the ACK to a 2xx."""
         if call := self._find(received.message):
             call.on_ack(received)
-        elif received.message.call_id not in self._by_call_id:
+            return
+        known = self._by_call_id.get(received.message.call_id)
+        if known is None or known.moments.answered is None:
             self._broken("RFC 3261 13.2.2.4 ACK", "belongs to no call", received.message)
 
     def on_stray_response(self, received: Received) -> None:

@@ -287,6 +287,14 @@ def test_session_expires(value: str, expected: SessionExpires | None) -> None:
     assert str(SessionExpires(300, "uas")) == "300;refresher=uas"
 
 
+@pytest.mark.parametrize(
+    "start", ["SIP/2.0 99 X", "SIP/2.0 700 X", "SIP/2.0 20 X", "SIP/1.0 200 X"]
+)
+def test_response_out_of_range(start: str) -> None:
+    """A status that SIP has not, or another version, drops an otherwise sound response."""
+    assert _fault(_edited("INVITE sip:3@192.168.1.20:5062 SIP/2.0", start)).status is None
+
+
 def test_reason_phrase_is_one_line() -> None:
     """A stray carriage return in a reason phrase is a space."""
     response = parse(
@@ -334,6 +342,7 @@ def test_reply() -> None:
     assert trying.record_routes == []
     refused = invite.reply(488, to_tag="t1")
     assert (refused.reason, refused.record_routes) == ("Not Acceptable Here", [])
+    assert _request(text.replace("INVITE", "OPTIONS")).reply(200).record_routes == []
     assert invite.reply(433).reason == "Anonymity Disallowed"
     assert invite.reply(499).reason == ""
     assert invite.reply(200, "Fine").reason == "Fine"
@@ -342,7 +351,7 @@ def test_reply() -> None:
 def test_reply_keeps_a_tag() -> None:
     """A To that has its tag keeps it."""
     request = _request(_edited("<sip:3@192.168.1.1>", "<sip:3@192.168.1.1>;tag=mine"))
-    assert request.reply(200, to_tag="other").to.tag == "mine"
+    assert request.reply(200, to_tag="other").headers.get("To") == request.headers.get("To")
 
 
 def test_mark_source() -> None:

@@ -204,6 +204,7 @@ def test_name_address_parameters() -> None:
     address = NameAddress.parse('<sip:h;tag=no>;Tag=yes;q=0.5;x="a;b"')
     assert (address.tag, address.parameter("x")) == ("yes", "a;b")
     assert str(address.with_tag("new")) == '<sip:h;tag=no>;Tag=new;q=0.5;x="a;b"'
+    assert str(NameAddress.parse("<sip:h>;tag=a;x;TAG=b").with_tag("c")) == "<sip:h>;tag=c;x"
     assert str(NameAddress.parse("sip:h;tag=a")) == "<sip:h>;tag=a"
     assert str(NameAddress.parse("sip:h").with_tag("a")) == "<sip:h>;tag=a"
 

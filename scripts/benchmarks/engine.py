@@ -45,15 +45,14 @@ async def measure_restart(rig: Rig) -> list[Figure]:
     """Kill the engine in a call and wait for its line at the gateway."""
     samples = []
     for _ in range(KILLS):
-        await rig.far_end.ask("begin_call")
-        await rig.client.action("answer")
+        await rig.call()
         await asyncio.sleep(_CALL_SECONDS)
         pid = rig.engine_pid()
         killed = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         back = await rig.far_end.ask("registered", since=killed, time_limit=60.0)
         samples.append(back["at"] - killed)
-        await rig.far_end.ask("end_call")
+        await rig.far_end.ask("forget_call")
         # A reload brings an engine without a history of crashes, whose back-off starts anew.
         reloaded = time.monotonic()
         await rig.client.post(f"/api/config/config_entries/entry/{rig.entry_id}/reload", {})

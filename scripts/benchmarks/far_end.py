@@ -52,6 +52,7 @@ class FarEndProcess:
             "begin_call": self.begin_call,
             "listen": self.listen,
             "end_call": self.end_call,
+            "forget_call": self.forget_call,
         }
         async for line in reader:
             request = json.loads(line)
@@ -109,6 +110,13 @@ class FarEndProcess:
         call, self._call = self._call, None
         if call is not None and not call.is_over:
             await call.hang_up()
+        return {}
+
+    async def forget_call(self) -> dict[str, Any]:
+        """Drop a call whose other side is gone; a BYE would wait for its answer in vain."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.forget()
         return {}
 
     def _take(self, data: bytes, peer: Peer, stamp: Stamp) -> None:

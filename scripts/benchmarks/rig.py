@@ -16,6 +16,7 @@ COMPONENT = "bench_loop"
 _COMPONENT_FOLDER = Path(__file__).parent / "components" / COMPONENT
 _CONFIGURATION = f"{COMPONENT}:\n"
 _SETTLE_SECONDS = 2.0
+_UNTIL_KNOWN_SECONDS = 0.5
 
 
 class RigError(Exception):
@@ -37,6 +38,13 @@ class Rig:
         await self.client.command(
             "call_service", domain=COMPONENT, service=action, service_data=data
         )
+
+    async def call(self) -> None:
+        """Ring, and answer at Home Assistant."""
+        await self.far_end.ask("begin_call")
+        # The gateway has its 180 before Home Assistant has the event.
+        await asyncio.sleep(_UNTIL_KNOWN_SECONDS)
+        await self.client.action("answer")
 
     async def stamps(self) -> list[dict[str, float]]:
         """Take the times at which Home Assistant had read incoming calls."""

@@ -14,8 +14,7 @@ WHOLE_RATE = 50
 
 async def measure(rig: Rig) -> list[Figure]:
     """Talk for a minute; a player listens to the call's live stream meanwhile."""
-    await rig.far_end.ask("begin_call")
-    await rig.client.action("answer")
+    await rig.call()
     listened = await rig.client.action("listen")
     await rig.perform("send", port=rig.far_end.sink)
     player = asyncio.create_task(_drain(rig, listened["url"]))

@@ -4,10 +4,12 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 
 from .clock import Clock, Timer, TimerValues
 from .messages import Request, Response
 from .transport import Address, reply_destination
+from .uri import Via
 
 type Send = Callable[[bytes, Address], None]
 type Key = tuple[str, ...]
@@ -400,7 +402,7 @@ class TransactionLayer:
         """Hand a response to its transaction; one that has none is dropped (§18.1.2)."""
         vias = response.vias
         via = vias[0]
-        if len(vias) > 1 or (via.host, via.port or 5060) != self._local:
+        if len(vias) > 1 or not _is_sent_by(via, self._local):
             return
         if transaction := self._clients.get((via.branch or "", response.cseq.method)):
             transaction.receive(response)
@@ -454,6 +456,17 @@ class TransactionLayer:
         """End every transaction; nothing is told."""
         for transaction in (*self._clients.values(), *self._servers.values()):
             transaction.terminate()
+
+
+def _is_sent_by(via: Via, local: Address) -> bool:
+    """Tell whether a Via is ours, also when a gateway wrote our address in another form."""
+    host, port = local
+    if (via.port or 5060) != port:
+        return False
+    try:
+        return via.host == host or ip_address(via.host) == ip_address(host)
+    except ValueError:
+        return False
 
 
 def _ignore(_: object) -> None:

@@ -1,0 +1,153 @@
+"""Every example of the documents does in Home Assistant what it says."""
+
+from typing import Any
+
+import pytest
+import yaml
+from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
+from homeassistant.setup import async_setup_component
+
+from custom_components.hikari_denwa.actions import _SCHEMAS, Action
+
+from .documents import ROOT, Example, examples
+
+INTEGRATION = ROOT / "custom_components" / "hikari_denwa"
+LINE = "hikari_denwa"
+CALLER = {
+    "who": "090-1234-5678",
+    "number": "09012345678",
+    "caller_id": "withheld",
+    "started": "2026-11-22T23:30:00+09:00",
+    "digit": "1",
+}
+EXPECTED = {
+    "announce-the-caller": ["media_player.media_pause", "tts.speak"],
+    "missed-call": ["notify.notify"],
+    "doorbell": ["hikari_denwa.listen", "hikari_denwa.answer"],
+    "open-the-door": ["hikari_denwa.send_dtmf", "hikari_denwa.hang_up"],
+    "answer-my-mobile": ["hikari_denwa.answer"],
+    "key-turns-on-the-light": ["light.turn_on"],
+    "reject-withheld-at-night": ["hikari_denwa.reject"],
+    "water-leak": [
+        "hikari_denwa.dial",
+        "hikari_denwa.dial",
+        "hikari_denwa.send_dtmf",
+        "hikari_denwa.hang_up",
+    ],
+    "listen": ["hikari_denwa.listen"],
+}
+EVENT_TYPES = {"missed-call": "missed", "key-turns-on-the-light": "dtmf"}
+
+
+def runnable() -> list[Example]:
+    """Return the examples that do something."""
+    return [example for example in examples() if example.kind in {"automation", "script", "action"}]
+
+
+def page(example: Example) -> str:
+    """Name an example for a person."""
+    return f"{example.path.relative_to(ROOT)}-{example.name}"
+
+
+@pytest.fixture
+def performed(hass: HomeAssistant) -> list[ServiceCall]:
+    """Take every action that an example can perform; those of the line check their data."""
+    calls: list[ServiceCall] = []
+
+    async def take(call: ServiceCall) -> dict[str, Any]:
+        """Note an action; the first call to be placed fails, the next one is answered."""
+        dialled = [seen for seen in calls if seen.service == "dial"]
+        calls.append(call)
+        return {"result": "connected" if dialled else "failed", "url": "http://example.test/"}
+
+    for action in Action:
+        hass.services.async_register(
+            LINE, action, take, _SCHEMAS[action], supports_response=SupportsResponse.OPTIONAL
+        )
+    for name in ("media_player.media_pause", "tts.speak", "notify.notify", "light.turn_on"):
+        domain, _, service = name.partition(".")
+        hass.services.async_register(domain, service, take)
+    return calls
+
+
+async def trigger(hass: HomeAssistant, example: Example) -> None:
+    """Bring about what an automation waits for."""
+    (condition,) = example.content["triggers"]
+    entity_id = condition["entity_id"]
+    if entity_id == "binary_sensor.water_leak":
+        hass.states.async_set(entity_id, "off")
+        hass.states.async_set(entity_id, "on")
+        return
+    event_type = EVENT_TYPES.get(example.name, "incoming")
+    hass.states.async_set(entity_id, "unknown")
+    await hass.async_block_till_done()
+    attributes = {"event_type": event_type, **CALLER}
+    hass.states.async_set(entity_id, "2026-11-22T23:30:00.000+09:00", attributes)
+
+
+@pytest.mark.parametrize("example", runnable(), ids=page)
+async def test_example_does_what_it_says(
+    hass: HomeAssistant,
+    performed: list[ServiceCall],
+    example: Example,
+    freezer: Any,
+) -> None:
+    """Loaded and triggered, it performs its actions with data that the actions take."""
+    await hass.config.async_set_time_zone("Asia/Tokyo")
+    freezer.move_to("2026-11-22T23:30:00+09:00")
+    content = yaml.safe_load(yaml.safe_dump(example.content).replace("00:00:05", "00:00:00"))
+    if example.kind == "automation":
+        assert await async_setup_component(hass, "automation", {"automation": [content]})
+        await hass.async_block_till_done()
+        (entity_id,) = hass.states.async_entity_ids("automation")
+        state = hass.states.get(entity_id)
+        assert state is not None
+        assert state.state == "on"
+        await trigger(hass, example)
+    else:
+        sequence = content if example.kind == "script" else {"sequence": [content]}
+        assert await async_setup_component(hass, "script", {"script": {"example": sequence}})
+        await hass.services.async_call("script", "example", blocking=True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert [f"{call.domain}.{call.service}" for call in performed] == EXPECTED[example.name]
+
+
+@pytest.mark.parametrize(
+    "example", [example for example in runnable() if example.kind == "automation"], ids=page
+)
+async def test_example_keeps_still_otherwise(
+    hass: HomeAssistant, performed: list[ServiceCall], example: Example
+) -> None:
+    """An event of another kind, and coming back from unavailable, does nothing."""
+    assert await async_setup_component(hass, "automation", {"automation": [example.content]})
+    await hass.async_block_till_done()
+    (condition,) = example.content["triggers"]
+    entity_id = condition["entity_id"]
+    before = {"event_type": EVENT_TYPES.get(example.name, "incoming"), **CALLER}
+    hass.states.async_set(entity_id, "2026-11-22T23:00:00.000+09:00", before)
+    await hass.async_block_till_done()
+    performed.clear()
+    hass.states.async_set(entity_id, "unavailable")
+    await hass.async_block_till_done()
+    hass.states.async_set(entity_id, "2026-11-22T23:00:00.000+09:00", before)
+    await hass.async_block_till_done()
+    if "doorbell" not in entity_id:
+        hass.states.async_set(
+            entity_id, "2026-11-22T23:10:00.000+09:00", {"event_type": "answered"}
+        )
+    await hass.async_block_till_done()
+    assert performed == []
+
+
+def test_every_entity_of_the_examples_exists() -> None:
+    """Entities of the line are named as an English Home Assistant names them."""
+    strings = yaml.safe_load((INTEGRATION / "strings.json").read_text())["entity"]
+    names = {
+        f"{domain}.{LINE}_{entity['name'].lower().replace(' ', '_')}"
+        for domain, entities in strings.items()
+        for entity in entities.values()
+    }
+    for example in examples():
+        for word in yaml.safe_dump(example.content).replace("'", " ").split():
+            if f".{LINE}_" in word:
+                assert word in names, page(example)

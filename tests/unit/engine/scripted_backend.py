@@ -74,11 +74,14 @@ class ScriptedBackend(Backend):
 
     @override
     async def dial(self, line: str, number: str) -> PlacedCall:
-        """Place a call: 1 tells much before it returns, 666 kills, 777 hangs, 999 raises."""
+        """Place a call that is told of early; 555 is slow, 666 kills, 777 hangs, 999 raises."""
         if number == "666":
             os.kill(os.getpid(), signal.SIGKILL)
         if number == "777":
             time.sleep(1000)  # noqa: ASYNC251 - hanging is its purpose
+        if number == "555":
+            await asyncio.sleep(0.1)
+            return PlacedCall(call=self._make(line), channel=self.made)
         if number == "999":
             raise RuntimeError("a back end's mistake")
         call = self._make(line)

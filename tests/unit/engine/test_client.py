@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from custom_components.hikari_denwa.telephony.calls import EndReason
 from custom_components.hikari_denwa.telephony.engine import client as client_module
 from custom_components.hikari_denwa.telephony.engine import conversation
 from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher, RunningEngine
@@ -158,8 +159,20 @@ async def test_dial_returns_before_its_events(client: EngineClient) -> None:
     assert dialled.channel == 1
 
 
-async def test_incoming_call_and_sound(client: EngineClient) -> None:
-    """A call that comes in is answered, heard, spoken into and hung up, in order."""
+async def test_call_that_nobody_waits_for_is_hung_up(client: EngineClient) -> None:
+    """A dial that is given up before its reply leaves no call behind."""
+    line = Recorder()
+    await client.add_line("a", line_config(), line)
+    await line.registered()
+    dialling = asyncio.create_task(client.dial("a", "555"))
+    await asyncio.sleep(0.02)
+    dialling.cancel()
+    ended = await line.event(CallEnded)
+    assert ended.ending.reason is EndReason.HUNG_UP_HERE
+
+
+async def test_incoming_call_is_answered_and_hung_up(client: EngineClient) -> None:
+    """Commands for one call are carried out in the order in which they were given."""
     line = Recorder()
     await client.add_line("a", line_config(extension="7"), line)
     incoming = await line.event(CallIncoming)
@@ -242,6 +255,72 @@ async def test_kill_in_a_call_brings_the_line_back(caplog: pytest.LogCaptureFixt
         assert caplog.text.count("The engine is lost") == 1
     finally:
         await client.close()
+
+
+async def test_restart_that_fails_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever goes wrong in a restart, the next one is tried, and it is logged once."""
+    monkeypatch.setattr(client_module, "_PAUSES", (0.0, 0.05))
+    failures: list[Exception] = [EngineStartError(detail="x"), OSError("y"), RuntimeError("z")]
+    client = EngineClient(_Failing(failures))
+    await client.start()
+    try:
+        line = Recorder()
+        await client.add_line("a", line_config(), line)
+        await line.registered()
+        assert client.pid
+        seen = len(line.events)
+        os.kill(client.pid, signal.SIGKILL)
+        await line.registered(seen)
+        assert failures == []
+        assert line.losses == 1
+        told = [item for item in caplog.records if "cannot be restarted" in item.message]
+        assert [item.levelno for item in told] == [logging.ERROR, logging.DEBUG, logging.DEBUG]
+    finally:
+        await client.close()
+
+
+async def test_close_while_there_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client whose engine cannot be restarted ends at once."""
+    monkeypatch.setattr(client_module, "_PAUSES", (0.0, 60.0))
+    client = EngineClient(_Failing([EngineStartError(detail="x")]))
+    await client.start()
+    line = Recorder()
+    await client.add_line("a", line_config(), line)
+    assert client.pid
+    os.kill(client.pid, signal.SIGKILL)
+    await line.until(lambda line: line.losses == 1)
+    with pytest.raises(EngineLostError):
+        await client.probe(line_config())
+    with pytest.raises(EngineLostError):
+        await client.start()
+    await client.remove_line("a")
+    await client.close()
+    assert not client.running
+
+
+async def test_starts_that_come_together_are_one(client: EngineClient) -> None:
+    """Two who start a client at the same time get the same engine."""
+    await client.close()
+    first, second = await asyncio.gather(client.start(), client.start())
+    assert first == second
+
+
+class _Failing:
+    """A launcher that starts the engine once, then fails a few times."""
+
+    def __init__(self, failures: list[Exception]) -> None:
+        """Keep the failures."""
+        self.failures = failures
+        self.started = False
+
+    async def launch(self) -> RunningEngine:
+        """Launch, or fail."""
+        if self.started and self.failures:
+            raise self.failures.pop(0)
+        self.started = True
+        return await LAUNCHER.launch()
 
 
 async def test_commands_fail_while_there_is_no_engine() -> None:

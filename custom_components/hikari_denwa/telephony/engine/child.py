@@ -82,7 +82,7 @@ class ChildLauncher:
             "--backend",
             self.backend,
             "--log-level",
-            logging.getLevelName(_ENGINE_LOGGER.getEffectiveLevel()),
+            _level_name(),
         ]
 
 
@@ -174,6 +174,13 @@ class _Child:
                 break
             self._reader.feed(data)
         self._reader.close()
+
+
+def _level_name() -> str:
+    """Return the name of the level at which our logger takes records, rounded down."""
+    wanted = _ENGINE_LOGGER.getEffectiveLevel()
+    levels = logging.getLevelNamesMapping()
+    return max((name for name in levels if levels[name] <= wanted), key=levels.__getitem__)
 
 
 def _log(level: int, text: str) -> None:

@@ -14,6 +14,7 @@ from typing import Protocol
 from ..errors import (
     EngineError,
     EngineLostError,
+    EngineSilentError,
     EngineStartError,
     LineUnknownError,
     TelephonyError,
@@ -104,6 +105,7 @@ class EngineClient:
         self._conversation: Conversation | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._closing = False
+        self._turn = asyncio.Lock()
         self._lines: dict[str, _Line] = {}
         self._channels: dict[int, LineListener] = {}
         self._call_channels: dict[str, int] = {}
@@ -126,13 +128,13 @@ class EngineClient:
 
     async def start(self) -> Welcome:
         """Start the engine and keep it running. Raises EngineStartError, EngineVersionError."""
-        if self._supervisor is None:
-            conversation = await self._open()
-            self._supervisor = asyncio.create_task(
-                self._supervise(conversation), name="engine supervisor"
-            )
-            self._conversation = conversation
-            return conversation.welcome
+        async with self._turn:
+            if self._supervisor is None:
+                conversation = await self._open()
+                self._supervisor = asyncio.create_task(
+                    self._supervise(conversation), name="engine supervisor"
+                )
+                self._conversation = conversation
         if welcome := self.welcome:
             return welcome
         raise EngineLostError
@@ -140,18 +142,19 @@ class EngineClient:
     async def close(self) -> None:
         """Un-register every line and end the engine; nothing of it is left."""
         self._lines.clear()
-        if self._supervisor is None:
-            return
-        self._closing = True
-        if self._conversation:
-            command = Shutdown(id=self._conversation.next_id())
-            with suppress(TelephonyError):
-                await self._conversation.ask(Result, command, time_limit=_SHUTDOWN_SECONDS)
-        self._supervisor.cancel()
-        await asyncio.wait({self._supervisor})
-        self._supervisor = None
-        self._closing = False
-        self._forget_calls()
+        async with self._turn:
+            if self._supervisor is None:
+                return
+            self._closing = True
+            if self._conversation:
+                command = Shutdown(id=self._conversation.next_id())
+                with suppress(TelephonyError):
+                    await self._conversation.ask(Result, command, time_limit=_SHUTDOWN_SECONDS)
+            self._supervisor.cancel()
+            await asyncio.wait({self._supervisor})
+            self._supervisor = None
+            self._closing = False
+            self._forget_calls()
 
     async def add_line(self, line: str, config: LineConfig, listener: LineListener) -> None:
         """Keep a line registered from now on, also by engines to come; outcomes are events.
@@ -165,9 +168,12 @@ class EngineClient:
             await self._ask(AddLine(id=self._next_id(), line=line, config=config))
 
     async def remove_line(self, line: str) -> None:
-        """Hang up a line's calls, un-register it and forget it; waits until that is done."""
+        """Hang up a line's calls, un-register it and forget it; waits until that is done.
+
+        An engine that is not there, or does not answer, has no line that would come back.
+        """
         self._lines.pop(line, None)
-        with suppress(EngineLostError, LineUnknownError):
+        with suppress(EngineLostError, EngineSilentError, LineUnknownError):
             await self._ask(RemoveLine(id=self._next_id(), line=line))
 
     async def probe(self, config: LineConfig) -> Probed:
@@ -309,11 +315,12 @@ class EngineClient:
             failures += 1
             try:
                 return await self._open(), failures
-            except EngineError as error:
+            except Exception as error:
                 _LOGGER.log(
                     logging.ERROR if failures == 1 else logging.DEBUG,
                     "The engine cannot be restarted: %s",
                     error,
+                    exc_info=not isinstance(error, EngineError),
                 )
 
     def _lose(self) -> None:

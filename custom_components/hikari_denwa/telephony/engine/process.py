@@ -9,7 +9,6 @@ import ipaddress
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -29,6 +28,7 @@ _LINGER_SECONDS = 5.0
 _CLOSE_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 30.0
 _PRIORITY = -10
+_STDIN, _STDOUT, _STDERR = range(3)
 READY = "ready"
 
 
@@ -124,7 +124,7 @@ def _site(options: argparse.Namespace, server: Server, token: str | None) -> web
 def _watch_parent(loop: asyncio.AbstractEventLoop, server: Server) -> None:
     """End the engine when its standard input ends, as it does however the parent dies."""
     with suppress(OSError):
-        while os.read(sys.stdin.fileno(), 4096):
+        while os.read(_STDIN, 4096):
             pass
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(server.stop.set)
@@ -134,8 +134,8 @@ def _tell_ready(server: Server) -> None:
     """Tell the parent where the engine listens; whatever is printed later joins the log."""
     address = server.runner.addresses[0]
     where = address if isinstance(address, str) else _host_and_port(address)
-    os.write(sys.stdout.fileno(), f"{READY} {where}\n".encode())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    os.write(_STDOUT, f"{READY} {where}\n".encode())
+    os.dup2(_STDERR, _STDOUT)
 
 
 def _host_and_port(address: tuple[str, int] | tuple[str, int, int, int]) -> str:

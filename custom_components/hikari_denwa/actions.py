@@ -61,7 +61,7 @@ _SCHEMAS: Final = {
     Action.DIAL: vol.Schema(
         {
             **_LINE,
-            vol.Required(ATTR_NUMBER): cv.string,
+            vol.Required(ATTR_NUMBER): vol.Any(str, int),
             vol.Optional(ATTR_WAIT_FOR_ANSWER, default=False): cv.boolean,
         }
     ),
@@ -112,13 +112,14 @@ async def _dial(call: ServiceCall) -> ServiceResponse:
     A call that fails is an error, unless the response is asked for: then it tells why.
     """
     line = _line(call)
+    number = _as_written(call.data[ATTR_NUMBER])
     with translated_errors():
-        placed = await line.async_dial(call.data[ATTR_NUMBER])
+        placed = await line.async_dial(number)
         if call.data[ATTR_WAIT_FOR_ANSWER]:
-            placed = await line.async_outcome(placed.id, _ANSWER_SECONDS)
+            placed = await line.async_outcome(placed, _ANSWER_SECONDS)
     ending = placed.ending
     if ending and not placed.connected and not call.return_response:
-        raise call_failed(ending.reason, placed.formatted_number or call.data[ATTR_NUMBER])
+        raise call_failed(ending.reason, placed.formatted_number or number)
     return {
         **_described(placed),
         "family": placed.family.value,
@@ -177,6 +178,18 @@ async def _listen(call: ServiceCall) -> ServiceResponse:
             context=call.context,
         )
     return {"url": url, "path": stream.path, "media_players": players}
+
+
+def _as_written(number: str | int) -> str:
+    """Return the number as a person wrote it.
+
+    YAML reads 0312345670 without quotes as an octal number, and the call would reach a
+    stranger. What cannot come of that passes: extensions, special numbers, 184 and 186.
+    """
+    text = str(number)
+    if isinstance(number, int) and len(text) > 3 and not text.startswith(("184", "186")):
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="number_unquoted")
+    return text
 
 
 def _line(call: ServiceCall) -> Line:

@@ -177,12 +177,18 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         values: Mapping[str, Any] | None,
         **placeholders: str,
     ) -> ConfigFlowResult:
-        """Show a form with what was entered, but never a password."""
+        """Show a form with what was entered, but never a password.
+
+        The error of a field that this form does not have stands above the form.
+        """
         shown = {key: value for key, value in (values or {}).items() if key != CONF_PASSWORD}
         return self.async_show_form(
             step_id=step,
             data_schema=self.add_suggested_values_to_schema(schema, shown),
-            errors=self._errors,
+            errors={
+                field if field in schema.schema else "base": reason
+                for field, reason in self._errors.items()
+            },
             description_placeholders={**placeholders, **self._placeholders},
         )
 

@@ -289,17 +289,17 @@ class Line:
         await self.client.send_dtmf(call.id, digits)
         return self._latest(call)
 
-    async def async_outcome(self, call_id: str, time_limit: float) -> Call:
+    async def async_outcome(self, call: Call, time_limit: float) -> Call:
         """Return a call as it is once it is connected or over, or after the seconds given."""
-        if (call := self._find(call_id)).state is not CallState.DIALING:
-            return call
+        if (current := self._latest(call)).state is not CallState.DIALING:
+            return current
         outcome: asyncio.Future[Call] = self.hass.loop.create_future()
-        self._waiting.setdefault(call_id, []).append(outcome)
+        self._waiting.setdefault(call.id, []).append(outcome)
         try:
             async with asyncio.timeout(time_limit):
                 return await outcome
         except TimeoutError:
-            return self._find(call_id)
+            return self._latest(call)
 
     @callback
     def live_stream(self) -> LiveStream:
@@ -338,13 +338,14 @@ class Line:
             dialled = await self.client.dial(self.id, digits)
             if losses != self._engine_losses:
                 raise EngineLostError
-            self._add(Call.outgoing(dialled, digits, dt_util.utcnow()), CallEventType.OUTGOING)
+            call = Call.outgoing(dialled, digits, dt_util.utcnow())
+            self._add(call, CallEventType.OUTGOING)
         finally:
             self._dialling -= 1
             early, self._early = self._early, []
             for event in early:
                 self.call_event(event)
-        return self._find(dialled.call)
+        return self._latest(call)
 
     def _ringing(self) -> Call:
         """Return the incoming call that rings."""
@@ -353,21 +354,12 @@ class Line:
                 return call
         raise CallNotRingingError
 
-    def _find(self, call_id: str) -> Call:
-        """Return a call that runs or that ended lately."""
-        if call := self._calls.get(call_id):
-            return call
-        for update in self.finished:
-            if update.call.id == call_id:
-                return update.call
-        raise CallUnknownError
-
     def _latest(self, call: Call) -> Call:
-        """Return the call as it is now."""
-        try:
-            return self._find(call.id)
-        except CallUnknownError:
-            return call
+        """Return a call as it is now, or as it was when it ended."""
+        if running := self._calls.get(call.id):
+            return running
+        ended = (update.call for update in reversed(self.finished) if update.call.id == call.id)
+        return next(ended, call)
 
     def _resolve_first(self, state: RegistrationState, error: TelephonyError | None) -> None:
         """Let ``async_start`` go on with the first outcome."""

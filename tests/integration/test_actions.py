@@ -9,6 +9,7 @@ import voluptuous as vol
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.network import NoURLAvailableError
+from homeassistant.util.yaml import parse_yaml
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
 
 from custom_components.hikari_denwa.const import DOMAIN
@@ -75,6 +76,15 @@ async def test_dial_and_wait_in_vain(hass: HomeAssistant, engine: FakeEngine, li
     assert response["reason"] == "busy"
     assert response["status"] == 486
     assert response["warning"] == 399
+
+
+async def test_dial_and_wait_for_what_is_over_already(
+    hass: HomeAssistant, engine: FakeEngine, line: Line
+) -> None:
+    """A call that fails before our own command returns is not waited for."""
+    engine.early = [ended("out-1", EndReason.BARRED, status=403)]
+    response = await act(hass, "dial", number="0312345678", wait_for_answer=True)
+    assert response["reason"] == "barred"
 
 
 async def test_dial_and_wait_without_response(
@@ -261,6 +271,29 @@ async def test_numbers_that_are_not_dialled(
         await act(hass, "dial", number=number)
     assert error.value.translation_key == key
     assert number in str(error.value)
+    assert engine.commands == []
+
+
+@pytest.mark.parametrize(
+    ("number", "dialled"),
+    [(1, "1"), (117, "117"), (1840312345678, "1840312345678"), ("0312345670", "0312345670")],
+)
+async def test_number_without_quotes(
+    hass: HomeAssistant, engine: FakeEngine, line: Line, number: str | int, dialled: str
+) -> None:
+    """A template that gives 117 gives a number, and that is well."""
+    await act(hass, "dial", number=number)
+    assert engine.sent("dial") == [("line-1", dialled)]
+
+
+async def test_octal_number(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
+    """A number that YAML has mangled does not reach a stranger."""
+    data = parse_yaml("number: 0312345670")
+    assert isinstance(data, dict)
+    assert data["number"] == 0o312345670
+    with pytest.raises(ServiceValidationError) as error:
+        await act(hass, "dial", **data)
+    assert error.value.translation_key == "number_unquoted"
     assert engine.commands == []
 
 

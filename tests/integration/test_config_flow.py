@@ -198,6 +198,19 @@ async def test_reauth(
     assert engine.client.lines[entry.entry_id][0].user_id == "0007"
 
 
+async def test_reauth_with_an_error_of_another_field(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """What belongs to a field that the form does not have is still seen."""
+    result = await entry.start_reauth_flow(hass)
+    engine.probe_error = tree.ExtensionUnavailableError(extension="3", code="403")
+    result = await enter(hass, result, user_id="0003", password="secret-word")
+    assert result["errors"] == {"base": "extension_unavailable"}
+    engine.probe_error = None
+    result = await enter(hass, result, user_id="0003", password="secret-word")
+    assert result["reason"] == "reauth_successful"
+
+
 RECONFIGURED: dict[str, Any] = {
     "gateway": "192.168.1.1",
     "extension": "5",

@@ -10,6 +10,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 from custom_components.hikari_denwa.telephony.errors import GatewaySilentError
 
 from .fake_engine import FakeEngine, connected, ended, incoming, not_registered
@@ -27,6 +28,9 @@ async def test_diagnostics(
     listener.call_event(incoming("in-1", display_name="Grandmother"))
     listener.call_event(connected("in-1"))
     listener.call_event(ended("in-1"))
+    withheld = incoming("in-3", number=None, kind=CallerIdKind.WITHHELD)
+    listener.call_event(withheld)
+    listener.call_event(ended("in-3", EndReason.CALLER_GAVE_UP))
     listener.call_event(incoming("in-2", number="1", internal=True))
     shown = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert shown["entry"]["data"]["password"] == "**REDACTED**"
@@ -43,6 +47,8 @@ async def test_diagnostics(
     assert shown["last_calls"][0]["event"] == "ended"
     assert shown["last_calls"][0]["number"] == "031*******"
     assert shown["last_calls"][0]["duration"] == 10
+    assert shown["last_calls"][1]["event"] == "missed"
+    assert shown["last_calls"][1]["number"] is None
     assert shown["engine"] == {
         "running": True,
         "backend": "fake",

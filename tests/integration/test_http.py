@@ -103,12 +103,14 @@ async def test_last_listener_switches_the_sound_off(
     first, second = await client.get(path), await client.get(path)
     await read_header(first)
     await read_header(second)
-    first.close()
-    second.close()
-    async with asyncio.timeout(5):
-        while ("in-1", False) not in engine.sent("stream_sound"):
-            listener.sound(far_sound(TONE))
-            await asyncio.sleep(0.01)
+    live = line.live_stream()
+    for response, left in ((first, 1), (second, 0)):
+        response.close()
+        async with asyncio.timeout(5):
+            while live.listeners > left:
+                listener.sound(far_sound(TONE))
+                await asyncio.sleep(0.01)
+        assert (("in-1", False) in engine.sent("stream_sound")) == (left == 0)
     assert engine.sent("stream_sound") == [("in-1", True), ("in-1", False)]
 
 

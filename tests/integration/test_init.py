@@ -156,7 +156,8 @@ async def test_engine_lost_at_set_up(
         await asyncio.sleep(0)
     listener = engine.client.listener()
     listener.engine_lost()
-    listener.registration_changed(registered("line-1"))
+    for _ in range(2):
+        listener.registration_changed(registered("line-1"))
     assert await setting_up
     assert state_of(hass, "binary_sensor.home_registered").state == "on"
 

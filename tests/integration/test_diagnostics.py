@@ -9,7 +9,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.line import Line, LineState
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 from custom_components.hikari_denwa.telephony.errors import GatewaySilentError
 
@@ -69,12 +69,14 @@ async def test_diagnostics_of_a_line_that_is_down(
 ) -> None:
     """They tell why; an IPv4 address and a name are no secrets."""
     listener = engine.client.listener()
+    line.state = LineState()
     listener.registration_changed(
         not_registered("line-1", GatewaySilentError(address="192.168.1.1", family="ipv4"))
     )
     hass.config_entries.async_update_entry(entry, data={**entry.data, "gateway": "ntt.setup"})
     shown = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert shown["registration"]["reason"] == "gateway_silent"
+    assert shown["registration"]["gateway_address"] is None
     assert shown["entry"]["data"]["gateway"] == "ntt.setup"
     hass.config_entries.async_update_entry(entry, data={**entry.data, "gateway": "192.168.1.1"})
     shown = await get_diagnostics_for_config_entry(hass, hass_client, entry)

@@ -85,6 +85,15 @@ def test_pause_between_digits(milliseconds: float) -> None:
     assert detect(sound) == "556"
 
 
+@pytest.mark.parametrize("offset", range(0, 160, 8))
+def test_fastest_dialling(offset: int) -> None:
+    """Digits of 40 ms with pauses of 40 ms are each heard, wherever frames begin."""
+    sound = [0.0] * offset
+    for digit in "5550":
+        sound += key(digit, 40) + pause(40)
+    assert detect(sound) == "5550"
+
+
 @pytest.mark.parametrize("milliseconds", [2, 5, 10])
 def test_interruption_within_a_digit(milliseconds: float) -> None:
     """A digit that breaks off for up to 10 ms is one."""

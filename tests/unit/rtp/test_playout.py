@@ -240,6 +240,8 @@ def test_comfort_noise() -> None:
     listener.period(resumed)
     listener.quiet(2)
     assert listener.indices[-1] == 31
+    listener.quiet(1)
+    assert listener.heard[-1][1] is SoundFlag.CONCEALED
 
 
 def test_pause_without_packets_is_no_loss() -> None:
@@ -352,6 +354,17 @@ def test_any_packets(packets: list[tuple[int, int, int, int, int, bool]]) -> Non
             assert len(buffer.take()[0]) == 160
     assert buffer.delay < 2.1
     assert buffer.statistics.lost >= 0
+
+
+def test_overlapping_packets_fill_no_memory() -> None:
+    """A source that says one place again and again cannot make us keep it all."""
+    listener, stream = Listener(), Stream()
+    for index in range(2000):
+        late_by_a_sample = replace(stream.packet(index), timestamp=1000 + index)
+        listener.buffer.put(late_by_a_sample, 0.0)
+    assert len(listener.buffer._chunks) <= 128
+    listener.quiet(60)
+    assert listener.buffer.delay == 0
 
 
 @pytest.mark.parametrize("loss", [0.05, 0.2])

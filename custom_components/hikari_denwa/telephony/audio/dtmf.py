@@ -231,7 +231,7 @@ class DtmfDetector:
 
     def __init__(self) -> None:
         """Start in silence."""
-        self._sound = bytes(3 * _FRAME_BYTES)
+        self._before = bytes(2 * _HOP)
         self._run: _Run | None = None
 
     def feed(self, payload: bytes, *, concealed: bool = False) -> str | None:
@@ -240,30 +240,23 @@ class DtmfDetector:
         ``concealed`` tells that the frame was lost and made up.
         """
         frame = ulaw_to_linear(payload)
-        self._sound = self._sound[_FRAME_BYTES:] + frame
+        sound = self._before + frame
+        self._before = frame[-2 * _HOP :]
         if concealed:
             if self._run is not None:
                 self._run.interrupt()
             return None
-        candidate = _candidate(frame)
-        run = self._run
-        begins = candidate is not None and (
-            run is None or (not run.told and run.digit != candidate)
-        )
-        if candidate is not None and begins:
-            run = _Run(candidate)
-        if run is None:
-            return None
-        self._run = run
-        return self._follow(run, from_last_frame=begins)
+        if self._run is None or not self._run.told:
+            candidate = _candidate(frame)
+            if candidate is not None and (self._run is None or self._run.digit != candidate):
+                self._run = _Run(candidate)
+        return None if self._run is None else self._follow(self._run, sound)
 
-    def _follow(self, run: _Run, *, from_last_frame: bool) -> str | None:
-        """Take the windows that end in this frame, and in the last one if the run is new."""
-        end = len(self._sound)
-        first = end - (2 if from_last_frame else 1) * _FRAME_BYTES - 2 * _HOP
+    def _follow(self, run: _Run, sound: bytes) -> str | None:
+        """Take the four windows that end in this frame."""
         certain = None
-        for start in range(first, end - 2 * _WINDOW + 1, 2 * _HOP):
-            if run.take(self._sound[start : start + 2 * _WINDOW]):
+        for start in range(0, len(sound) - 2 * _WINDOW + 1, 2 * _HOP):
+            if run.take(sound[start : start + 2 * _WINDOW]):
                 run.told = True
                 certain = run.digit
             if run.pause == _WINDOWS_OF_PAUSE:

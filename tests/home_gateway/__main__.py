@@ -10,6 +10,7 @@ from .command import HELP, Console, Printer, change, run_input, run_lines
 from .config import GatewayConfig, faithful, profile_b
 from .exchange import Event
 from .gateway import HomeGateway
+from .switches import markdown
 
 PROFILES = {"default": GatewayConfig, "faithful": faithful, "b": profile_b}
 
@@ -33,10 +34,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         default=[],
         metavar="SWITCH=VALUE",
         help="for example registrar.qop=auth, calls.progress=180, slots.4.reach=ipv6-only "
-        "(docs/simulated-gateway.md lists all)",
+        "(--switches lists all)",
     )
     parser.add_argument("--run", metavar="LINES", help="commands, separated by semicolons")
     parser.add_argument("--stay", action="store_true", help="read standard input after --run")
+    parser.add_argument("--switches", action="store_true", help="list every switch and end")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser.parse_args(arguments)
 
@@ -77,6 +79,9 @@ async def run(options: argparse.Namespace) -> int:
 def main() -> int:
     """Run until the commands end or a signal comes."""
     options = parse(sys.argv[1:])
+    if options.switches:
+        sys.stdout.write(markdown())
+        return 0
     try:
         configure(options)
     except (ValueError, KeyError) as error:

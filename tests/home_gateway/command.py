@@ -11,7 +11,7 @@ import typing
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .call import Call, CallEndedError
 from .callees import (
@@ -34,6 +34,9 @@ from .outgoing import OutgoingCall
 from .sdp import G722_FIRST_OFFER, NO_OFFER, PCMU_OFFER, TELEPHONE_EVENT_OFFER
 from .sources import Digits, Echo, Noise, Nothing, Ringback, Silence, Source, Tone, Wav
 from .transport import Stamp
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 HELP = """\
 ring EXTENSION [from NUMBER|withheld|payphone|service|unavailable] [to NUMBER]
@@ -369,24 +372,29 @@ def callee_of(what: str, rest: list[str], before: Callee) -> Callee:
 
 
 def change(config: GatewayConfig, setting: str) -> GatewayConfig:
-    """Apply ``group.field=value`` or ``slots.NUMBER.field=value``; raises ValueError."""
+    """Apply ``group.switch=value`` or ``slots.NUMBER.switch=value``; raises ValueError."""
     path, equals, value = setting.partition("=")
     if not equals:
         raise ValueError(f"not name=value: {setting}")
     group, _, name = path.partition(".")
-    if group == "slots":
-        number, _, name = name.partition(".")
-        slots = tuple(
-            replace(slot, **{name: _convert(slot, name, value)}) if slot.number == number else slot
-            for slot in config.slots
-        )
-        return replace(config, slots=slots)
-    if not name:
-        return replace(config, **{group: _convert(config, group, value)})
-    part = getattr(config, group, None)
-    if part is None or isinstance(part, type):
-        raise ValueError(f"no such group: {group}")
-    return replace(config, **{group: replace(part, **{name: _convert(part, name, value)})})
+    if group != "slots":
+        return _change(config, path, value)
+    number, _, name = name.partition(".")
+    slots = tuple(
+        _change(slot, name, value) if slot.number == number else slot for slot in config.slots
+    )
+    return replace(config, slots=slots)
+
+
+def _change[Part: "DataclassInstance"](part: Part, path: str, value: str) -> Part:
+    """Replace one field, however deep."""
+    name, dot, rest = path.partition(".")
+    if not dot:
+        return replace(part, **{name: _convert(part, name, value)})
+    inner = getattr(part, name, None)
+    if not dataclasses.is_dataclass(inner) or isinstance(inner, type):
+        raise ValueError(f"no such group: {name}")
+    return replace(part, **{name: _change(inner, rest, value)})
 
 
 def _convert(owner: object, name: str, value: str) -> Any:

@@ -47,18 +47,21 @@ class Slot:
     number: str
     """The extension number, one or two digits [R]."""
     kind: SlotKind = SlotKind.IP
+    """An analog port or an IP terminal [R]."""
     user_id: str = ""
     """ユーザID, the digest user name: not the extension number [R]."""
     password: str = ""
+    """パスワード of the digest; here ``secret-3`` for extension 3 and so on [R: there is one]."""
     reach: Reach = Reach.DUAL
     """What the simulated phone in this slot can use, while no real client is registered in it."""
     authentication: SlotAuthentication = SlotAuthentication.DIGEST
+    """ダイジェスト認証 行う, or 行わない: then the terminal's MAC address is checked [R]."""
     sources: tuple[str, ...] = ()
     """Source addresses whose simulated MAC address matches, for a MAC slot [A]."""
     rings: bool = True
     """着信番号 holds the extension; without it REGISTER works and nothing ever rings [R]."""
     may_call_outside: bool = True
-    """False: outside calls get 403 [A]."""
+    """False: the slot may call the house only, outside calls get 403 [A]."""
 
 
 def default_slots() -> tuple[Slot, ...]:
@@ -122,15 +125,15 @@ class RegistrarConfig:
     """Switches of the registrar and of digest authentication."""
 
     v6_register: V6Register = V6Register.ACCEPT
-    """REGISTER over IPv6 [R], model dependent."""
+    """REGISTER over IPv6: PR-400NE accepts, RX-400MI never answers [R]."""
     challenges: bool = True
-    """False: profile B, 200 at once [R RX-400MI]."""
+    """False: profile B, 200 at once without a password [R RX-400MI]."""
     realm: str | None = None
-    """None: the gateway's IPv4 literal [A]."""
+    """The realm of a challenge; None: the gateway's IPv4 literal [A]."""
     qop: Qop = Qop.NONE
-    """[A], both variants are to be tested."""
+    """The qop that a challenge offers; nothing published [A]."""
     algorithm: Algorithm = Algorithm.MD5
-    """[I]."""
+    """The digest algorithm: all working clients do MD5 [I]; SHA-256 [?]."""
     domain_parameter: bool = True
     """The challenge holds the placeholder ``domain="sip:domain"`` [R RT-200NE]."""
     opaque: bool = False
@@ -140,7 +143,7 @@ class RegistrarConfig:
     nonce_per_request: bool = False
     """Each nonce serves one request only [A]."""
     wrong_password: int = 403
-    """403 [R], or 401 again without end."""
+    """Wrong password: 403, or 401 again without end [R]."""
     mismatch: int = 403
     """User ID of another extension: 403 or 404 [A]."""
     refuse_loopback_contact: bool = False
@@ -150,13 +153,13 @@ class RegistrarConfig:
     max_expires: int = 3600
     """Longer requests are cut to this [?]."""
     second_device: SecondDevice = SecondDevice.NEWEST_WINS
-    """[A]."""
+    """A second device on an extension wins, is refused with 403, or both ring [A]."""
     shared_port_flaps: bool = True
     """Two extensions from one address and port take each other's nonce and binding [R]."""
     rport_refused: bool = False
     """400 to a Via with rport [R mixed, unverified]."""
     options: OptionsAnswer = OptionsAnswer.NOT_ALLOWED
-    """[R]."""
+    """OPTIONS meets 405 on XG-100NE, silence on some units, 200 on others [R]."""
     allowed_sources: tuple[str, ...] | None = None
     """Other source addresses are dropped without a word, REGISTER apart [R for IPv6 prefixes]."""
     p_associated_uri: bool = False
@@ -216,11 +219,12 @@ class CallConfig:
     own_number: str = OUTSIDE_NUMBER_OF_LINE
     """The line's number: the called number of calls from outside, in To's display name [I]."""
     area_code: str = ""
-    """Set: put before a number dialled without it [R*, an emulator does]."""
+    """Area code that is put before a number dialled without it [R*, an emulator does]."""
     called_in_uri: bool = False
     """The called number stands in To's URI user instead, as office units do [I]."""
     number_display: bool = True
-    """False: no ナンバー・ディスプレイ contract, every outside caller is anonymous [I]."""
+    """Callers' numbers are told; False: no ナンバー・ディスプレイ contract, so that every outside
+    caller is anonymous [I]."""
     withheld_host: str = "anonymous.invalid"
     """Host in the From of withheld callers; empty: the gateway's own literal [A]."""
     compact_headers: bool = False
@@ -234,25 +238,28 @@ class CallConfig:
     invite_challenge: int = 401
     """401 or 407 to an INVITE, 0 for none [A]."""
     needs_registration: bool = True
-    """An INVITE from an extension that is not registered gets 403 [A]."""
+    """403 to an INVITE from an extension that is not registered [A]."""
     progress: Progress = Progress.SESSION_PROGRESS
-    """[A]."""
+    """Ringing is told by 183 with the tone in it, or by 180 [A which]."""
+    header_refusal: bool = False
+    """488 with Warning 304, no 100 before, to profile B's wrong headers: Contact user is the
+    extension, no Allow, or no ``Supported: path`` at REGISTER [R for data calls, A for audio]."""
     reliable_progress: bool = False
     """A 183 is sent reliably to a client that supports 100rel, and PRACK must come [A]."""
     max_outside_calls: int = 2
     """At most 2 on the home type [R], 1 without the option."""
     over_limit: int = 486
-    """486 or 503 beyond that [A]."""
+    """Status to one outside call more: 486 or 503 [A]."""
     family_warning: int = 300
     """Warning code of the 488 for a family mismatch: 300, 301, 304, or 0 for none [A]."""
     codec_warning: int = 305
     """Warning code of the 488 for an offer without PCMU, or 0 [A]."""
     region: Region = Region.EAST
-    """[D]: East takes emergency calls over IPv4 with PCMU alone, West with PCMU alone."""
+    """East takes emergency calls over IPv4 with PCMU alone, West with PCMU alone [D]."""
     emergency_refusal: int = 488
-    """[A]."""
+    """Status to an emergency call that breaks that rule [A]."""
     shows_number: bool = True
-    """False: the line is 非通知 by default, 186 shows the number [R]."""
+    """The line shows its number; False: 非通知 by default, 186 shows it [R]."""
     media_change: bool = True
     """メディア変更 is allowed by default [D]; False: a re-INVITE that changes media gets 488."""
     odd_rtp_port_refused: bool = False
@@ -268,23 +275,23 @@ class SessionTimerConfig:
     """Switches of session timers (RFC 4028)."""
 
     enabled: bool = True
-    """[R]."""
+    """INVITE and its 2xx hold a session timer [R]."""
     session_expires: int = 300
-    """[R]."""
+    """The interval on the wire [R]."""
     min_se: int = 300
-    """[R]."""
+    """The gateway's smallest interval [R]."""
     refuse_below_min_se: bool = False
     """422 to a smaller Session-Expires [A]."""
     refresher: Refresher = Refresher.GATEWAY
-    """[R]."""
+    """The gateway's side refreshes [R]; the client is the variant [A]."""
     method: RefreshMethod = RefreshMethod.UPDATE
-    """[A]."""
+    """Refresh by UPDATE without SDP, or by re-INVITE with the same SDP [A]."""
     refresh_after: float | None = None
     """Time to the refresh; None: half the interval [A]. The interval on the wire stays."""
     expire_after: float | None = None
     """Time after which an unrefreshed session is ended; None: as RFC 4028 §10 says."""
     client_without_timer: NoTimerClient = NoTimerClient.NO_TIMER
-    """[A]."""
+    """A 2xx without Session-Expires: no timer, or BYE when the interval is over [A]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,8 +299,11 @@ class TransactionTimers:
     """Timers of RFC 3261 §17; shorter ones make tests fast."""
 
     t1: float = 0.5
+    """Estimate of the round trip; timers A, E and G begin with it."""
     t2: float = 4.0
+    """Longest time between two copies of a request that is not INVITE, or of a response."""
     t4: float = 5.0
+    """How long a message may live in the network."""
 
     @property
     def give_up(self) -> float:
@@ -320,8 +330,11 @@ class RtpFaults:
     """What goes wrong with the RTP that the gateway sends; shares from 0 to 1."""
 
     loss: float = 0.0
+    """Share of packets that are not sent."""
     duplication: float = 0.0
+    """Share of packets that are sent twice."""
     reordering: float = 0.0
+    """Share of packets that are sent after the next one."""
     jitter: float = 0.0
     """Longest extra delay of a packet."""
     skew_ppm: float = 0.0
@@ -333,10 +346,15 @@ class FaultConfig:
     """What goes wrong on the wire; shares from 0 to 1, seeded, so a run can be repeated."""
 
     signalling_loss_in: float = 0.0
+    """Share of the client's SIP messages that are lost."""
     signalling_loss_out: float = 0.0
+    """Share of the gateway's SIP messages that are lost."""
     signalling_duplication: float = 0.0
+    """Share of the gateway's SIP messages that come twice."""
     rtp: RtpFaults = field(default_factory=RtpFaults)
+    """Faults of the sound from the start; a call's ``media.impair()`` changes them."""
     seed: int = 1
+    """Seed of the dice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,12 +362,15 @@ class GatewayConfig:
     """The whole of a simulated gateway; families without an address do not listen."""
 
     v4_address: str | None = "127.0.0.1"
+    """Where it listens over IPv4, 192.168.1.1 on real units [D]; None: nowhere."""
     v6_address: str | None = "::1"
+    """Where it listens over IPv6, a global EUI-64 address on real units [R]; None: nowhere."""
     port: int = 0
     """0: a free one, the same for both families where possible. Real gateways have 5060 [R]."""
     rtp_ports: tuple[int, int] = (20000, 31998)
     """Even ports are taken from this range."""
     slots: tuple[Slot, ...] = field(default_factory=default_slots)
+    """Analog 1 and 2, IP terminals 3 to 7 [R]."""
     registrar: RegistrarConfig = field(default_factory=RegistrarConfig)
     calls: CallConfig = field(default_factory=CallConfig)
     session_timer: SessionTimerConfig = field(default_factory=SessionTimerConfig)

@@ -78,8 +78,12 @@ class Reception:
             )
             if refusal:
                 return refusal
-        if calls.needs_registration and not self._registrar.bindings(slot.number):
+        bindings = self._registrar.bindings(slot.number)
+        if calls.needs_registration and not bindings:
             return Refusal(403)
+        knows_path = any(binding.supports_path for binding in bindings)
+        if calls.header_refusal and not (knows_path and _has_tokens(message, slot)):
+            return Refusal(488, warning_headers(304))
         return slot
 
     def judge(
@@ -387,6 +391,15 @@ class OutgoingCall(Call):
             refresher = "uac" if "refresher=uac" in asked[2].lower() else "uas"
         self._arm(seconds, client=refresher == "uac")
         return [("Require", "timer"), ("Session-Expires", f"{seconds};refresher={refresher}")]
+
+
+def _has_tokens(message: Message, slot: Slot) -> bool:
+    """Tell whether an INVITE has the headers that profile B wants of data calls [R]."""
+    try:
+        contact = NameAddr.parse(message.get("Contact") or "")
+    except ParseError:
+        return False
+    return contact.uri.user != slot.number and message.get("Allow") is not None
 
 
 def _dialog(exchange: Exchange, received: Received, transaction: ServerTransaction) -> Dialog:

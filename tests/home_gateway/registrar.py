@@ -26,6 +26,7 @@ class Binding:
     cseq: int
     expires: int
     expires_at: float
+    supports_path: bool = False
 
     @property
     def family(self) -> Family:
@@ -203,6 +204,7 @@ class Registrar:
                         cseq=request.cseq[0],
                         expires=seconds,
                         expires_at=time.monotonic() + seconds,
+                        supports_path="path" in request.tokens("Supported"),
                     )
                 )
 

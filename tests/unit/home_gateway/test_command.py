@@ -192,3 +192,8 @@ async def test_command_runs_lines_and_tells_in_json() -> None:
     code, _, error = await command("--set", "registrar.qop=x")
     assert code == 2
     assert "not a valid Qop" in error
+
+
+def test_setting_deep_inside() -> None:
+    """A part of a part."""
+    assert change(GatewayConfig(), "faults.rtp.loss=0.25").faults.rtp.loss == 0.25

@@ -526,3 +526,23 @@ async def test_reach_of_a_slot_can_be_set() -> None:
         HandPhone(gateway, Family.V4) as phone,
     ):
         assert (await outcome(gateway, phone, "7")).status == 488
+
+
+@pytest.mark.assumption
+async def test_profile_b_may_refuse_by_headers() -> None:
+    """The extension as Contact user: 488 with Warning 304, and no 100 before."""
+    async with (
+        HomeGateway(with_calls(header_refusal=True)) as gateway,
+        HandPhone(gateway) as phone,
+    ):
+        await phone.register()
+        refusal = await phone.dial("0451110000")
+        assert refusal.status == 488
+        assert refusal.header("Warning") == '304 Anonymous "Media type not available"'
+
+
+async def test_retry_after_of_a_refusal() -> None:
+    """A callee may say when to try again."""
+    async with HomeGateway() as gateway, HandPhone(gateway) as phone:
+        gateway.callees["0451119999"] = replace(refuses(503), retry_after=9)
+        assert (await outcome(gateway, phone, "0451119999")).header("Retry-After") == "9"

@@ -36,7 +36,7 @@ from .const import (
     DOMAIN,
     SECTION_ADVANCED,
 )
-from .engine import SharedEngine, shared_engine
+from .engine import shared_engine
 from .exceptions import shown_placeholders
 from .line import line_config
 from .telephony import address
@@ -199,7 +199,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             self._async_abort_entries_match(
                 {key: data[key] for key in (CONF_GATEWAY, CONF_EXTENSION)}
             )
-            async with _engine(self).use() as client:
+            async with shared_engine(self.hass).use() as client:
                 await client.probe(line_config(data))
         except InputError as error:
             self._errors, self._placeholders = {error.field: error.reason}, error.placeholders
@@ -233,11 +233,6 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
             errors=errors,
             description_placeholders=placeholders,
         )
-
-
-def _engine(flow: ConfigFlow) -> SharedEngine:
-    """Return the engine with which a flow probes."""
-    return shared_engine(flow.hass)
 
 
 def _entry_data(entered: Mapping[str, Any]) -> dict[str, Any]:

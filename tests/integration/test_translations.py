@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from homeassistant.const import Platform
+from homeassistant.helpers.selector import validate_selector
 from homeassistant.util.yaml import load_yaml_dict
 
 from custom_components.hikari_denwa import const
@@ -149,6 +150,8 @@ def test_actions_agree() -> None:
     assert set(described) == set(strings) == set(Action)
     for action, description in described.items():
         assert set(description["fields"]) == set(strings[action]["fields"]), action
+        for field in description["fields"].values():
+            assert validate_selector(field["selector"])
 
 
 def test_every_field_is_described() -> None:

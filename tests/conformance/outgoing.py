@@ -21,6 +21,7 @@ from tests.home_gateway.config import (
     Progress,
     RefreshMethod,
     RegistrarConfig,
+    SessionTimerConfig,
 )
 
 from .stage import Stage, scenario
@@ -149,6 +150,34 @@ async def needs_no_warning(stage: Stage) -> None:
     """A 488 without a Warning is told without one."""
     if stage.is_v6:
         await _fails(stage, "0451110004", EndReason.NOT_ACCEPTABLE, 488)
+
+
+@scenario(
+    "RFC 4028 §7.4",
+    GatewayConfig(
+        session_timer=SessionTimerConfig(
+            session_expires=3600, min_se=3600, refuse_below_min_se=True
+        )
+    ),
+    assumption=True,
+)
+async def takes_a_longer_session_interval(stage: Stage) -> None:
+    """422 is answered once with the gateway's own minimum."""
+    call, dialled = await stage.connected(ANSWERED)
+    await stage.client.hang_up(dialled.call)
+    await call.ended()
+
+
+@scenario(
+    "facts §2.2 (odd ports, other addresses)",
+    _calls(odd_rtp_port_refused=True, sdp_address_mismatch=488),
+)
+async def offers_an_even_port_at_its_own_address(stage: Stage) -> None:
+    """The sound is wanted on an even port of the address that signals."""
+    for _ in range(3):
+        call, dialled = await stage.connected(ANSWERED)
+        await stage.client.hang_up(dialled.call)
+        await call.ended()
 
 
 @scenario("RFC 3261 §9.1")

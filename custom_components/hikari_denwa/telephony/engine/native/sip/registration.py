@@ -261,7 +261,6 @@ class Registration:
 
     def _refresh_now(self, granted: int) -> None:
         """Register again, in time for a failure to be told before the binding ends."""
-        self._refresh = None
         if not self._address_is_ours():
             self.lost(self._unreachable())
             return

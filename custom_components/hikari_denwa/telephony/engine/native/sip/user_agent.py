@@ -310,6 +310,8 @@ class UserAgent:
             response = self.reply(request, 420)
             response.headers.add("Unsupported", ", ".join(unknown))
             return response
+        if request.method == "INVITE" and not _takes_descriptions(request):
+            return self.reply(request, 406)
         return self._content_refusal(request)
 
     def _content_refusal(self, request: Request) -> Response | None:
@@ -380,3 +382,10 @@ class UserAgent:
         for dialog in call.dialog_ids:
             self.adopt(dialog, call)
         call.ring(self._received_at)
+
+
+def _takes_descriptions(request: Request) -> bool:
+    """Tell whether Accept lets us answer with a session description (§20.1)."""
+    accepted = [each.partition(";")[0] for each in request.headers.tokens("Accept")]
+    types = {"".join(each.split()).lower() for each in accepted}
+    return not types or not types.isdisjoint((sdp.CONTENT_TYPE, "application/*", "*/*"))

@@ -75,6 +75,8 @@ def uv_environment() -> dict[str, str]:
     env["UV_CACHE_DIR"] = str(CACHE / "uv-cache")
     env["UV_PYTHON_INSTALL_DIR"] = str(CACHE / "python")
     env["UV_NO_CONFIG"] = "1"
+    # pip of the system trusts what the system trusts; let uv do so as well.
+    env.setdefault("UV_SYSTEM_CERTS", "1")
     if "UV_DEFAULT_INDEX" not in env and (index := _pip_setting("index-url")):
         env["UV_DEFAULT_INDEX"] = index
     if "SSL_CERT_FILE" not in env and (certificates := _pip_setting("cert")):

@@ -12,12 +12,14 @@ status other than 0 if a test failed, a suite is empty, or a suite could not run
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -28,6 +30,7 @@ ROOT = environment.ROOT
 SUITES = ("unit", "integration", "conformance", "peers")
 PEERS = {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"}
 PYTEST_NO_TESTS = 5
+POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 @dataclass
@@ -68,6 +71,20 @@ def missing_peers() -> list[str]:
     return [program for program in PEERS if not shutil.which(program, path=path)]
 
 
+@contextlib.contextmanager
+def no_service_started() -> Iterator[None]:
+    """Keep Debian from starting what is installed meanwhile: the tests start their own."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
+
+
 def provide_peers() -> str | None:
     """Install the Debian packages of the peers; returns why that cannot be, or None."""
     if not (missing := missing_peers()):
@@ -83,7 +100,8 @@ def provide_peers() -> str | None:
     install = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
     try:
         environment.run("apt-get", "update", env=env)
-        environment.run(*install, env=env)
+        with no_service_started():
+            environment.run(*install, env=env)
     except environment.SetupError as error:
         return f"{wanted}, and they cannot be installed here: {error}"
     if missing := missing_peers():

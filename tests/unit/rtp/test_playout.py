@@ -143,7 +143,7 @@ def test_burst_after_a_stall_of_the_network() -> None:
     assert listener.buffer.delay <= 0.065
 
 
-@pytest.mark.parametrize("jump", [-100_000, -3_000, 9_000, 10_000_000, 0x80000000])
+@pytest.mark.parametrize("jump", [-100_000, -3_000, 3_000, 9_000, 10_000_000, 0x80000000])
 def test_timestamp_jump(jump: int) -> None:
     """A source that jumps in time is heard on, at once."""
     listener, stream = Listener(), Stream()
@@ -267,8 +267,21 @@ def test_other_payload_types_are_counted_and_not_played() -> None:
     assert listener.buffer.statistics.lost == 0
 
 
-def test_own_stall() -> None:
-    """After a stall of our own, sound goes on where the far side is, without added delay."""
+def test_short_stall_of_our_own() -> None:
+    """What arrived while we stood still for a second is all heard, and delays nothing."""
+    listener, stream = Listener(), Stream()
+    for index in range(20):
+        listener.period(stream.packet(index))
+    for index in range(20, 70):
+        listener.buffer.put(stream.packet(index), 0.4)
+    listener.quiet(50)
+    for index in range(70, 100):
+        listener.period(stream.packet(index))
+    assert _played(listener) == list(range(98))
+
+
+def test_long_stall_of_our_own() -> None:
+    """After a longer one, sound goes on where the far side is, without added delay."""
     listener, stream = Listener(), Stream()
     for index in range(20):
         listener.period(stream.packet(index))

@@ -13,7 +13,7 @@ _START_DEPTH = 2 * FRAME_BYTES
 _SHRINK_MARGIN = 3 * FRAME_BYTES
 _RESTART_MARGIN = 8 * FRAME_BYTES
 _GROW_LIMIT = 8 * FRAME_BYTES
-_JUMP = 50 * FRAME_BYTES
+_JUMP = 64 * FRAME_BYTES
 _MOST_CHUNKS = 128
 
 _LATE_TAKES = 3
@@ -242,22 +242,28 @@ class PlayoutBuffer:
         self._counts["received"] += 1
         if distance < 0:
             self._counts["reordered"] += 1
-        start = stream.timestamp + timestamp_distance(packet.timestamp, stream.timestamp)
+        step = timestamp_distance(packet.timestamp, stream.timestamp)
+        start = stream.timestamp + step
         if distance > 0:
             stream.timestamp = start
         stream.measure_jitter(start, arrived)
         if packet.payload_type == self.payload_type and packet.payload:
-            self._place(start, packet.payload, newest=distance > 0)
+            leaps = step - distance * FRAME_BYTES > _RESTART_MARGIN
+            self._place(start, packet.payload, newest=distance > 0, leaps=leaps)
         elif packet.payload_type == COMFORT_NOISE and packet.payload and distance > 0:
             self._noise = start, packet.payload[0] & 0x7F
 
-    def _place(self, start: int, payload: bytes, *, newest: bool) -> None:
-        """Put a payload where its timestamp says, unless that time has passed."""
+    def _place(self, start: int, payload: bytes, *, newest: bool, leaps: bool) -> None:
+        """Put a payload where its timestamp says, unless that time has passed.
+
+        ``leaps`` tells that no lost packets explain its timestamp: a pause of the source,
+        if it comes in time for it, else a new beginning.
+        """
         if self._position is None:
             self._position = start - _START_DEPTH
             self._first = start
         margin = start - self._position
-        if newest and not -_JUMP < margin < _JUMP:
+        if newest and not -_JUMP < margin < (_RESTART_MARGIN if leaps else _JUMP):
             self._restart(start)
             margin = _START_DEPTH
         if margin + len(payload) <= 0:

@@ -24,7 +24,7 @@ _LARGEST_DATAGRAM = 2048
 _READ_AT_ONCE = 128
 # What we send late by more is of no use to the other side's playout buffer.
 _SEND_CATCH_UP = 5
-# What we hear late is still of use to who listens or records.
+# What we hear late is still of use to who listens or records, up to a second.
 _PLAY_CATCH_UP = 50
 
 
@@ -210,7 +210,7 @@ class RtpSession:
     def _periods_due(self, due: int) -> None:
         """Send first, for that must not be late; then read, play and tell."""
         to_send = due if due <= _SEND_CATCH_UP else 1
-        to_play = min(due, _PLAY_CATCH_UP)
+        to_play = due if due <= _PLAY_CATCH_UP else 1
         self._pass_over(due - to_send)
         near = [SILENCE] * (to_play - to_send)
         near += [self._send_frame() for _ in range(to_send)]

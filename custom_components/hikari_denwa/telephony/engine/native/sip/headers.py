@@ -132,7 +132,7 @@ def split_list(text: str) -> list[str]:
 
 def parse_parameters(text: str) -> Parameters:
     """Read `;name=value;name…` (RFC 3261 §25.1 generic-param); ValueError for anything else."""
-    if not text or text.isspace():
+    if not text.strip(" \t"):
         return ()
     parameters: list[tuple[str, str | None]] = []
     position = 0

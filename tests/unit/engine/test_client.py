@@ -7,7 +7,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -370,8 +371,17 @@ async def test_line_that_is_added_while_the_engine_restarts(
     await line.registered()
 
 
-async def test_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
-    """A parent that dies by SIGKILL takes the engine with it, which un-registers first."""
+@pytest.fixture
+def temporary_files() -> Iterator[Path]:
+    """Give a place for temporary files, with a short path, in which nothing may be left."""
+    home = Path(tempfile.mkdtemp(dir="/tmp"))
+    yield home
+    assert list(home.iterdir()) == []
+    home.rmdir()
+
+
+async def test_child_ends_when_its_parent_is_killed(tmp_path: Path, temporary_files: Path) -> None:
+    """A parent that dies by SIGKILL takes the engine with it, and the engine its folder."""
     program = tmp_path / "parent.py"
     program.write_text(
         "import asyncio, os, signal, sys\n"
@@ -391,7 +401,7 @@ async def test_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         sys.executable,
         str(program),
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(temporary_files)},
     )
     output, _ = await parent.communicate()
     assert parent.returncode == -signal.SIGKILL

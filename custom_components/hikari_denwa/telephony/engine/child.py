@@ -25,7 +25,8 @@ _LOOSE_LINES_SECONDS = 0.5
 _TERMINATE_SECONDS = 3.0
 _KILL_SECONDS = 2.0
 _SOCKET_NAME = "engine"
-_READY = "ready"
+READY = "ready"
+FOLDER_PREFIX = "hikari-"
 _SCRIPT = Path(__file__).with_name("__main__.py")
 
 
@@ -121,7 +122,7 @@ class _Child:
         if process.stdout is None:
             raise EngineStartError(detail="no standard output")
         ready = await process.stdout.readline()
-        if not ready.startswith(_READY.encode()):
+        if not ready.startswith(READY.encode()):
             await asyncio.wait({self._reading}, timeout=1.0)
             raise EngineStartError(detail=self._reader.last_error or "it ended at once")
 
@@ -200,7 +201,7 @@ def _make_folder() -> Path:
     problem = "no folder for temporary files"
     for place in dict.fromkeys(places):
         try:
-            folder = Path(tempfile.mkdtemp(prefix="hikari-", dir=place))
+            folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=place))
         except OSError as error:
             problem = str(error)
             continue

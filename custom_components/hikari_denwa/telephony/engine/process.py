@@ -19,6 +19,7 @@ from aiohttp import web
 
 from ..address import bracketed
 from .backend import Backend
+from .child import FOLDER_PREFIX, READY
 from .log_lines import RecordFormatter
 from .server import Server
 
@@ -29,7 +30,6 @@ _CLOSE_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 30.0
 _PRIORITY = -10
 _STDIN, _STDOUT, _STDERR = range(3)
-READY = "ready"
 
 
 def _native() -> type[Backend]:
@@ -108,6 +108,16 @@ async def _run(options: argparse.Namespace, load_backend: Callable[[], type[Back
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await server.close()
+        if options.socket:
+            _leave_folder(options.socket)
+
+
+def _leave_folder(path: Path) -> None:
+    """Remove the folder that was made for us; a parent that was killed cannot."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+        if path.parent.name.startswith(FOLDER_PREFIX):
+            path.parent.rmdir()
 
 
 def _site(options: argparse.Namespace, server: Server, token: str | None) -> web.BaseSite:

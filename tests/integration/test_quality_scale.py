@@ -18,7 +18,9 @@ def test_every_rule_is_there() -> None:
     """The rules are those that Home Assistant's own integrations answer."""
     components = Path(homeassistant.components.__file__).parent
     bring = load_yaml_dict(str(components / "bring" / "quality_scale.yaml"))["rules"]
-    assert set(RULES) == set(bring)
+    assert set(bring) <= set(RULES)
+    # Two rules are younger than the oldest Home Assistant that is supported.
+    assert set(RULES) - set(bring) <= {"docs-conditions", "docs-triggers"}
 
 
 @pytest.mark.parametrize("rule", RULES)

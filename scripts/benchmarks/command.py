@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,25 +65,34 @@ def machine() -> str:
     )
 
 
+def as_json(figures: list[Figure]) -> str:
+    """Return the figures for a program: one object, by name."""
+    return json.dumps({figure.name: figure.value for figure in figures}, indent=2)
+
+
 def table(figures: list[Figure]) -> str:
     """Return the figures for a person."""
-    rows = [(figure.name, _shown(figure.value), figure.unit, figure.context) for figure in figures]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [
-        f"{name:<{widths[0]}}  {value:<{widths[1]}}  {unit:<{widths[2]}}  {context}"
-        for name, value, unit, context in rows
-    ]
+    rows = [row for figure in figures for row in _rows(figure)]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    lines = [f"{name:<{widths[0]}}  {value:<{widths[1]}}  {told}" for name, value, told in rows]
     return "\n".join([machine(), "", *lines])
 
 
-def _shown(value: Value) -> str:
-    """Return a value in a line."""
-    if isinstance(value, dict):
-        return ", ".join(
-            f"{name} ({_shown(item)})" if isinstance(item, dict) else f"{name} {_shown(item)}"
-            for name, item in value.items()
-        )
-    return f"{value:g}"
+def _rows(figure: Figure) -> list[tuple[str, str, str]]:
+    """Return the table's rows for a figure: one, and one for each member with members."""
+    if not isinstance(figure.value, dict):
+        return [(figure.name, f"{figure.value:g} {figure.unit}", figure.context)]
+    plain = {name: item for name, item in figure.value.items() if not isinstance(item, dict)}
+    rows = [(figure.name, f"{_members(plain)} {figure.unit}", figure.context)]
+    for name, item in figure.value.items():
+        if isinstance(item, dict):
+            rows += [(f"  {name}", "", _members(item))]
+    return rows
+
+
+def _members(value: Mapping[str, Value]) -> str:
+    """Return the members of a value in a line."""
+    return ", ".join(f"{name} {item:g}" for name, item in value.items())
 
 
 def _say(text: str) -> None:
@@ -103,7 +112,7 @@ def main() -> int:
     options = parser.parse_args()
     figures = asyncio.run(run(set(options.only or NAMES)))
     if options.json:
-        print(json.dumps({figure.name: figure.value for figure in figures}, indent=2))
+        print(as_json(figures))
     else:
         print(table(figures))
     return 0

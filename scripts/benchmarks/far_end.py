@@ -23,6 +23,7 @@ USER_ID = "0003"
 PASSWORD = "secret-3"
 CALLER = "0312345678"
 BUFFER_MS = 60.0
+FRAME_SECONDS = 0.02
 ANSWER_SECONDS = 120.0
 
 
@@ -39,6 +40,7 @@ class FarEndProcess:
         self._call: IncomingCall | None = None
         self._sink = Recording()
         self._sink_socket = UdpSocket("::1", 0, self._take)
+        self._echo_socket = UdpSocket("::1", 0, self._echo)
 
     async def serve(self) -> None:
         """Carry out one request after the other until the pipe is closed."""
@@ -62,10 +64,15 @@ class FarEndProcess:
                 answer = {"error": f"{type(error).__name__}: {error}"}
             print(json.dumps(answer), flush=True)
         self._sink_socket.close()
+        self._echo_socket.close()
 
     async def where(self) -> dict[str, Any]:
-        """Return the gateway's port and the port that takes RTP from elsewhere."""
-        return {"port": self._gateway.port_v6, "sink": self._sink_socket.port}
+        """Return the ports: the gateway's, one for RTP from elsewhere, one that echoes."""
+        return {
+            "port": self._gateway.port_v6,
+            "sink": self._sink_socket.port,
+            "echo": self._echo_socket.port,
+        }
 
     async def registered(self, since: float, time_limit: float) -> dict[str, Any]:
         """Wait for a registration that was taken after a monotonic moment."""
@@ -101,8 +108,8 @@ class FarEndProcess:
         await asyncio.sleep(settle + seconds + 0.1)
         until = since + seconds
         return {
-            "engine": _measures(self._call.received, since, until),
-            "in_process": _measures(self._sink, since, until),
+            "engine": measures(self._call.received, since, until),
+            "in_process": measures(self._sink, since, until),
         }
 
     async def end_call(self) -> dict[str, Any]:
@@ -118,6 +125,10 @@ class FarEndProcess:
         if call is not None:
             call.forget()
         return {}
+
+    def _echo(self, data: bytes, peer: Peer, _stamp: Stamp) -> None:
+        """Send back what comes."""
+        self._echo_socket.send(data, peer)
 
     def _take(self, data: bytes, peer: Peer, stamp: Stamp) -> None:
         """Record what comes to the sink."""
@@ -137,15 +148,18 @@ def _moments(call: IncomingCall) -> dict[str, Any]:
     }
 
 
-def _measures(recording: Recording, since: float, until: float) -> dict[str, Any]:
-    """Return what a listener would notice in a stream."""
+def measures(recording: Recording, since: float, until: float) -> dict[str, Any]:
+    """Return what a listener would notice in a stream between two monotonic moments.
+
+    The shortfall counts against the whole span, so that a stream that ends early is short.
+    """
     gaps = recording.gaps_ms(since, until)
-    expected = (until - since) / 0.02
+    packets = len(recording.between(since, until))
     return {
-        "packets": len(gaps) + 1 if gaps else 0,
+        "packets": packets,
         "gap_p99": percentile(gaps, 0.99) if gaps else 0.0,
         "gap_max": max(gaps, default=0.0),
-        "short_pct": max(0.0, 100 * (1 - (len(gaps) + 1) / expected)),
+        "short_pct": max(0.0, 100 * (1 - packets * FRAME_SECONDS / (until - since))),
         "holes_pct": recording.holes_pct(BUFFER_MS, since, until),
     }
 
@@ -161,6 +175,7 @@ class FarEnd:
         self._process: asyncio.subprocess.Process
         self.port = 0
         self.sink = 0
+        self.echo = 0
 
     async def __aenter__(self) -> Self:
         """Start the process and learn its ports."""
@@ -173,7 +188,7 @@ class FarEnd:
             stdout=asyncio.subprocess.PIPE,
         )
         ports = await self.ask("where")
-        self.port, self.sink = ports["port"], ports["sink"]
+        self.port, self.sink, self.echo = ports["port"], ports["sink"], ports["echo"]
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -6,8 +6,10 @@ import time
 from datetime import datetime
 from typing import Any
 
-from scripts.benchmarks.figures import Figure, middle_and_tail, rounded, spread
+from scripts.benchmarks.figures import Figure, middle_and_tail, spread
 from scripts.benchmarks.rig import Rig, RigError
+from tests.home_gateway import Family
+from tests.home_gateway.transport import Peer, Stamp, UdpSocket
 
 RINGS = 250
 WARM_UP_RINGS = 15
@@ -34,14 +36,43 @@ class Watch:
             self.seen.append((written, at))
 
 
+class Ruler:
+    """Measures a bare datagram to the far end and back: what this machine itself needs now."""
+
+    def __init__(self, port: int) -> None:
+        """Keep the port that echoes."""
+        self.samples: list[float] = []
+        self._port = port
+        self._came: asyncio.Future[float]
+
+    async def measure(self) -> None:
+        """Take one sample, in milliseconds."""
+        loop = asyncio.get_running_loop()
+        self._came = loop.create_future()
+        bound = UdpSocket("::1", 0, self._take)
+        try:
+            began = time.monotonic()
+            bound.send(b"ping", Peer(Family.V6, "::1", self._port))
+            async with asyncio.timeout(5):
+                self.samples.append(1000 * (await self._came - began))
+        finally:
+            bound.close()
+
+    def _take(self, _data: bytes, _peer: Peer, stamp: Stamp) -> None:
+        """Note the echo's arrival."""
+        if not self._came.done():
+            self._came.set_result(stamp.monotonic)
+
+
 async def measure(rig: Rig) -> list[Figure]:
     """Ring some hundred times; Home Assistant is otherwise idle."""
     watch = Watch(rig.entities["event.call"])
     await rig.client.subscribe(watch, "subscribe_events", event_type="state_changed")
-    await _ring(rig, WARM_UP_RINGS)
+    await _ring(rig, WARM_UP_RINGS, Ruler(rig.far_end.echo))
     watch.seen.clear()
     await rig.stamps()
-    rung = await _ring(rig, RINGS)
+    ruler = Ruler(rig.far_end.echo)
+    rung = await _ring(rig, RINGS, ruler)
     stamps = await rig.stamps()
     if not len(rung) == len(watch.seen) == len(stamps):
         raise RigError(f"{len(rung)} rings gave {len(stamps)} calls and {len(watch.seen)} events")
@@ -68,13 +99,13 @@ async def measure(rig: Rig) -> list[Figure]:
                 "hops": {hop: middle_and_tail(samples)["p50"] for hop, samples in hops.items()},
             },
             unit="ms",
-            context=spread(whole),
+            context=f"{spread(whole)}; {_bare(ruler)}",
         ),
         Figure(
             name="invite_to_180_ms",
             value=middle_and_tail(to_180),
             unit="ms",
-            context=spread(to_180),
+            context=f"{spread(to_180)}; {_bare(ruler)}",
         ),
     ]
 
@@ -82,22 +113,36 @@ async def measure(rig: Rig) -> list[Figure]:
 async def measure_blocked(rig: Rig) -> list[Figure]:
     """Ring while the loop is blocked, at moments spread over the blocking's second."""
     async with rig.blocked_loop():
-        rung = await _ring(rig, BLOCKED_RINGS)
+        ruler = Ruler(rig.far_end.echo)
+        rung = await _ring(rig, BLOCKED_RINGS, ruler)
     to_180 = [1000 * (ring["ringing"] - ring["invite"]) for ring in rung]
     return [
         Figure(
             name="invite_to_180_ms_blocked_loop",
             value=middle_and_tail(to_180),
             unit="ms",
-            context=f"{spread(to_180)}; worst {rounded(max(to_180))}",
+            context=f"{spread(to_180)}; {_bare(ruler)}",
         )
     ]
 
 
-async def _ring(rig: Rig, times: int) -> list[dict[str, Any]]:
+async def _ring(rig: Rig, times: int, ruler: Ruler) -> list[dict[str, Any]]:
     """Ring one call after the other, with pauses of no fixed length between."""
     rung = []
     for _ in range(times):
         rung.append(await rig.far_end.ask("ring", hold=_HOLD_SECONDS))
-        await asyncio.sleep(random.uniform(0.02, 0.1))
+        await _pause()
+        await ruler.measure()
+        await _pause()
     return rung
+
+
+async def _pause() -> None:
+    """Let everything sleep, as it does before a real call."""
+    await asyncio.sleep(random.uniform(0.02, 0.07))
+
+
+def _bare(ruler: Ruler) -> str:
+    """Tell what a bare round trip took meanwhile."""
+    taken = middle_and_tail(ruler.samples)
+    return f"a bare datagram and its echo: p50 {taken['p50']}, p99 {taken['p99']} ms"

@@ -1,0 +1,1 @@
+"""The arithmetic and the names of scripts/bench; nothing is measured here."""

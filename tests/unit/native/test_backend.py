@@ -356,6 +356,18 @@ async def test_new_account_does_not_end_a_call(
     assert not backend._retired
 
 
+async def test_move_does_not_remove_the_new_binding(
+    backend: NativeBackend, gateway: Gateway, account: Account
+) -> None:
+    """A gateway with one binding for each extension would take it for the new one's."""
+    await backend.register("line", account, time_limit=5)
+    await backend.register("line", replace(account, expires=600), time_limit=5)
+    await asyncio.gather(*backend._farewells)
+    assert [each.expires for each in gateway.requests("REGISTER")] == [3600, 600]
+    assert gateway.contact
+    assert not backend._retired
+
+
 async def test_unregister_while_registering(
     backend: NativeBackend, gateway: Gateway, account: Account
 ) -> None:

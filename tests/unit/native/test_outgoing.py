@@ -507,6 +507,22 @@ class TestAnswered:
         bench.receive(self.within(request, "BYE", tag="g9"))
         assert bench.sent()[-1].encode().startswith(b"SIP/2.0 481")
 
+    async def test_branches_without_end(self, bench: Bench) -> None:
+        """They are bounded, and the call itself is not harmed."""
+        request = await dialled(bench)
+        for number in range(100):
+            bench.answer(request, 180, CONTACT, tag=f"r{number}")
+        bench.answer(request, 200, *TIMED, body=OFFER, tag="last")
+        bench.sent_request("ACK")
+        assert bench.kinds[-1] == "call_connected"
+        for number in range(100):
+            bench.answer(request, 200, *TIMED, body=OFFER, tag=f"r{number}")
+        assert len(bench.sent()) <= 40
+        assert len(bench.agent._by_dialog) <= 17
+        bench.receive(self.within(request, "BYE", tag="last"))
+        assert bench.kinds[-1] == "call_ended"
+        assert len(bench.agent._by_dialog) == 0
+
     async def test_answer_was_in_the_183(self, bench: Bench) -> None:
         """A 200 without a description stands on that of the same branch's early media."""
         request = await dialled(bench)

@@ -378,6 +378,14 @@ class TestRefresh:
         bench.answer(request, 200, ("Contact", text))
         assert (await task).expires == expires
 
+    async def test_granted_nothing(self, bench: Bench) -> None:
+        """A 200 that binds for no time is a refusal, not a reason to ask every second."""
+        task, request = await begin(bench)
+        bench.answer(request, 200, contact(bench, 0))
+        assert isinstance(await failure(task), RegistrationRefusedError)
+        bench.clock.advance(100)
+        assert bench.sent() == []
+
     async def test_granted_by_expires(self, bench: Bench) -> None:
         """The response's own Expires is the second best."""
         task, request = await begin(bench)

@@ -129,7 +129,7 @@ class NativeBackend(Backend):
             agent.close()
             raise
         if former:
-            self._retire(former)
+            self._retire(former, account)
         return registered
 
     async def unregister(self, line: str) -> None:
@@ -196,17 +196,26 @@ class NativeBackend(Backend):
         transport.on_unreachable = user_agent.unreachable
         return _Agent(user_agent=user_agent, transport=transport, listener=listener)
 
-    def _retire(self, agent: _Agent) -> None:
-        """Let a user agent that has a successor finish its calls, then say good-bye."""
+    def _retire(self, agent: _Agent, successor: Account) -> None:
+        """Let a user agent that has a successor finish its calls.
+
+        Its binding is removed if it was another extension's. A gateway that keeps one binding
+        for each extension would take the removal of the old contact for the new one's.
+        """
         agent.listener.current = False
         self._retired.append(agent)
-        task = asyncio.get_running_loop().create_task(self._see_off(agent))
+        remove = agent.user_agent.account.extension != successor.extension
+        task = asyncio.get_running_loop().create_task(self._see_off(agent, remove=remove))
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)
 
-    async def _see_off(self, agent: _Agent) -> None:
-        """Remove the old binding and wait for the last call."""
-        await agent.user_agent.registration.unregister(time_limit=_FAREWELL)
+    async def _see_off(self, agent: _Agent, *, remove: bool) -> None:
+        """Wait for the last call, then close."""
+        registration = agent.user_agent.registration
+        if remove:
+            await registration.unregister(time_limit=_FAREWELL)
+        else:
+            registration.forget()
         await agent.user_agent.idle()
         agent.close()
         if agent in self._retired:

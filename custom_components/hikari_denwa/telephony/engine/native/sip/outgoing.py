@@ -20,6 +20,8 @@ from .uri import NameAddress, SipUri
 _LONGEST_WAIT = 200.0
 # A gateway refuses to put calls through for an extension that it does not know any more.
 _MAYBE_FORGOTTEN = 403
+# More branches than any gateway has phones; what goes beyond is not ours.
+_MOST_BRANCHES = 16
 
 
 class OutgoingCall(Session):
@@ -176,6 +178,8 @@ class OutgoingCall(Session):
         if again := self._ack_again.get(tag):
             again()
             return
+        if len(self._ack_again) >= _MOST_BRANCHES:
+            return
         self._stop_waiting()
         dialog = self._dialog_of(response)
         dialog.confirm(response)
@@ -186,6 +190,7 @@ class OutgoingCall(Session):
             self._bye_to(dialog)
             return
         self.dialog = dialog
+        self._keep(dialog)
         self._confirmed = True
         self._far_allows = response.allow
         if self.ended:
@@ -230,10 +235,14 @@ class OutgoingCall(Session):
         """Give the dialog of a response, a new one if it is the first of its branch."""
         invite = self._exchange.request if self._exchange else Request("INVITE", self._target)
         dialog = Dialog.of_caller(invite, response)
-        known = self._dialogs.setdefault(dialog.id, dialog)
-        if known is dialog:
-            self._around.adopt(dialog.id, self)
-        return known
+        if dialog.id not in self._dialogs and len(self._dialogs) < _MOST_BRANCHES:
+            self._keep(dialog)
+        return self._dialogs.get(dialog.id, dialog)
+
+    def _keep(self, dialog: Dialog) -> None:
+        """Let the requests of a dialog find the call."""
+        self._dialogs[dialog.id] = dialog
+        self._around.adopt(dialog.id, self)
 
     def _wait(self) -> None:
         """Wait for the next provisional response, but not for ever."""

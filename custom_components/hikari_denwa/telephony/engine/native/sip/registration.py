@@ -126,6 +126,12 @@ class Registration:
                 GatewaySilentError(address=self.account.gateway, family=self.account.family)
             )
 
+    def forget(self) -> None:
+        """Leave the binding to itself: it is another's now, or runs out."""
+        self.stop()
+        self.registered = None
+        self._may_be_bound = False
+
     def verify(self) -> None:
         """Refresh at once, because the gateway may have forgotten us."""
         if self.registered and self._attempt is None:
@@ -234,9 +240,12 @@ class Registration:
                 self._may_be_bound = False
             done(error)
 
-    def _bound(self, response: Response, expires: int) -> Registered:
+    def _bound(self, response: Response, expires: int) -> Outcome:
         """Take a 200: for how long, and when to come again."""
         granted = self._granted(response, expires)
+        if expires and not granted:
+            self.registered = None
+            return RegistrationRefusedError(code=str(response.status), phrase=response.reason)
         registered = Registered(local_address=self._contact.host, expires=granted)
         if expires == 0:
             self.registered = None

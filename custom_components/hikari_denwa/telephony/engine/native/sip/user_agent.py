@@ -24,6 +24,7 @@ from .outgoing import OutgoingCall
 from .registration import Registration
 from .sdp import Refusal, SdpError
 from .session import Session
+from .trace import readable
 from .transactions import InviteServer, ServerTransaction, TransactionLayer
 from .transport import Address, reply_destination
 from .uri import NameAddress, OtherUri, SipUri, host_for_uri
@@ -92,6 +93,7 @@ class UserAgent:
         """Take the account, our address on the wire, and the way out."""
         self.account = account
         self.line = line
+        self._wire = send
         self.family = account.family
         self.clock = clock
         self.values = values or TimerValues()
@@ -100,7 +102,7 @@ class UserAgent:
         self.open_sound = open_sound
         self.layer = TransactionLayer(
             clock,
-            send,
+            self._send,
             local=local,
             values=self.values,
             on_request=self._request,
@@ -147,6 +149,8 @@ class UserAgent:
         if is_keep_alive(datagram):
             return
         self._received_at = at
+        if _LOGGER.isEnabledFor(logging.DEBUG):
+            _LOGGER.debug("Received by line %s:\n%s", self.line, readable(datagram))
         try:
             message = parse(datagram)
             if isinstance(message, Response):
@@ -267,6 +271,12 @@ class UserAgent:
                 if not waiter.done():
                     waiter.set_result(None)
             self._when_idle.clear()
+
+    def _send(self, datagram: bytes, destination: Address) -> None:
+        """Put a datagram on the wire."""
+        if _LOGGER.isEnabledFor(logging.DEBUG):
+            _LOGGER.debug("Sent by line %s:\n%s", self.line, readable(datagram))
+        self._wire(datagram, destination)
 
     def _malformed(self, error: MessageError, datagram: bytes, source: Address) -> None:
         """Answer a malformed request where the RFC wants an answer (§8.2, §16.3)."""

@@ -395,7 +395,14 @@ def decode(text: str) -> Message:
         data = json.loads(text)
         cls = Message._by_kind[data["type"]]  # noqa: SLF001 - the registry of this module
         return typing.cast("Message", _build(cls, data))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise ProtocolError(detail=f"{type(error).__name__}: {error}") from error
 
 

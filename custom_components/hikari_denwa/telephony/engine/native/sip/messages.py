@@ -507,7 +507,9 @@ def _parse_response(start: str, headers: Headers, fault: str | None, body: bytes
         raise MessageError("malformed status line", status=None)
     if len(line[2]) != 3 or not 100 <= int(line[2]) <= 699:
         raise MessageError("status out of range", status=None)
-    reason = (line[3] or "").replace("\r", " ").strip()
+    # People read it, and it goes on as JSON: no octet of another encoding may stay in it.
+    phrase = (line[3] or "").encode(errors="surrogateescape").decode(errors="replace")
+    reason = phrase.replace("\r", " ").strip()
     response = Response(int(line[2]), reason, headers, body)
     try:
         _check(response, fault)

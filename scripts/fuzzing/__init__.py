@@ -1,0 +1,1 @@
+"""The fuzzer as a command."""

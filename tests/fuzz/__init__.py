@@ -1,0 +1,1 @@
+"""What parses a datagram, under inputs that nobody would send."""

@@ -1,0 +1,380 @@
+"""The parsers, each alone: whatever comes is read or refused, and what is written can be read."""
+
+import contextlib
+import struct
+import zlib
+from collections.abc import Sequence
+
+from custom_components.hikari_denwa.telephony.calls import (
+    CallerId,
+    CallerIdKind,
+    Ending,
+    EndReason,
+    Family,
+)
+from custom_components.hikari_denwa.telephony.engine.native.rtp.packet import RtpPacket
+from custom_components.hikari_denwa.telephony.engine.native.rtp.playout import PlayoutBuffer
+from custom_components.hikari_denwa.telephony.engine.native.sip.caller_id import (
+    called_of,
+    caller_of,
+)
+from custom_components.hikari_denwa.telephony.engine.native.sip.digest import (
+    DigestClient,
+    parse_challenges,
+)
+from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
+    MessageError,
+    Request,
+    Response,
+    is_keep_alive,
+    parse,
+)
+from custom_components.hikari_denwa.telephony.engine.native.sip.sdp import (
+    SdpError,
+    SessionDescription,
+    agree,
+    answer,
+    offer,
+)
+from custom_components.hikari_denwa.telephony.engine.native.sip.transport import reply_destination
+from custom_components.hikari_denwa.telephony.engine.protocol import (
+    FRAME_BYTES,
+    AddLine,
+    CallEnded,
+    CallIncoming,
+    Dial,
+    FamilyChoice,
+    Hello,
+    LineConfig,
+    Message,
+    RegistrationChanged,
+    RegistrationState,
+    SoundDirection,
+    SoundFrame,
+    Welcome,
+    decode,
+    encode,
+)
+from custom_components.hikari_denwa.telephony.errors import ProtocolError
+from tests.unit.sip.torture_messages import TORTURE_MESSAGES
+
+from .target import Meter, Target
+
+_VIEWS = (
+    "vias",
+    "via",
+    "from_",
+    "to",
+    "call_id",
+    "cseq",
+    "contacts",
+    "contact",
+    "routes",
+    "record_routes",
+    "asserted_identity",
+    "max_forwards",
+    "require",
+    "supported",
+    "allow",
+    "content_type",
+    "expires",
+    "min_expires",
+    "session_expires",
+    "min_se",
+    "retry_after",
+    "warnings",
+    "reasons",
+)
+_SOURCE = ("2001:db8::1", 5060)
+
+
+class SipMessages(Target):
+    """A datagram at the SIP port, up to the message that it holds."""
+
+    name = "sip"
+
+    @classmethod
+    def seeds(cls) -> Sequence[bytes]:
+        """Give the messages of RFC 4475 and RFC 5118."""
+        return [message.datagram for message in TORTURE_MESSAGES]
+
+    def feed(self, data: bytes) -> None:
+        """Read a datagram with every view of it."""
+        self.meter.take(_read_message, data)
+
+
+def _read_message(datagram: bytes) -> None:
+    """Read a message as the user agent does; of every fourth, see that the reply can be read."""
+    if is_keep_alive(datagram):
+        return
+    try:
+        message = parse(datagram)
+    except MessageError as error:
+        _answer_malformed(error)
+        return
+    for view in _VIEWS:
+        with contextlib.suppress(MessageError):
+            getattr(message, view)
+    if zlib.crc32(datagram) & 3:
+        return
+    assert parse(message.encode()) == message
+    if isinstance(message, Request):
+        caller_of(message)
+        called_of(message)
+        message.mark_source(*_SOURCE)
+        reply = parse(message.reply(180, to_tag="t").encode())
+        assert isinstance(reply, Response)
+        assert reply.cseq == message.cseq
+
+
+def _answer_malformed(error: MessageError) -> None:
+    """Make the answer to a malformed request as the user agent does."""
+    request = error.request
+    if request is None or error.status is None:
+        return
+    request.mark_source(*_SOURCE)
+    assert 0 <= reply_destination(request, _SOURCE)[1] <= 65535
+    answered = request.reply(error.status, to_tag="t").encode()
+    assert answered.endswith(b"Content-Length: 0\r\n\r\n")
+
+
+class DigestChallenges(Target):
+    """The value of a WWW-Authenticate header."""
+
+    name = "digest"
+
+    def __init__(self, meter: Meter) -> None:
+        """Keep one client, as a line does."""
+        super().__init__(meter)
+        self._client = DigestClient("0003", "secret")
+
+    @classmethod
+    def seeds(cls) -> Sequence[bytes]:
+        """Give challenges of gateways and of RFC 7616."""
+        return [
+            b'Digest realm="192.168.1.1",domain="sip:domain",nonce="5f3c",algorithm=MD5',
+            b'Digest realm="a\\"b", qop="auth,auth-int", algorithm=SHA-256, nonce="7y", opaque="F"',
+            b'Basic realm="x", Digest realm="y", nonce="z", stale=TRUE, algorithm=MD5-sess',
+        ]
+
+    def feed(self, data: bytes) -> None:
+        """Answer every challenge that there is."""
+        text = data.decode(errors="surrogateescape").replace("\r", " ").replace("\n", " ")
+        self.meter.take(self._answer, text)
+
+    def _answer(self, text: str) -> None:
+        """Read and answer; what is written must be a header."""
+        for challenge in parse_challenges([text]):
+            value = self._client.authorization(challenge, "REGISTER", "sip:[2001:db8::1]")
+            if value is not None:
+                request = parse(TORTURE_MESSAGES[0].datagram)
+                request.headers.set("Authorization", value)
+                parse(request.encode())
+
+
+class SessionDescriptions(Target):
+    """The body of an INVITE or of its answer."""
+
+    name = "sdp"
+
+    @classmethod
+    def seeds(cls) -> Sequence[bytes]:
+        """Give the offers of gateways and of the torture messages."""
+        bodies = [message.datagram.partition(b"\r\n\r\n")[2] for message in TORTURE_MESSAGES]
+        return [
+            *dict.fromkeys(body for body in bodies if body.startswith(b"v=0")),
+            (
+                b"v=0\r\no=- 10 10 IN IP6 2001:db8::1\r\ns=-\r\nc=IN IP6 2001:db8::1\r\nt=0 0\r\n"
+                b"m=audio 20000 RTP/AVP 9 0 101\r\nb=AS:64\r\na=rtpmap:9 G722/8000\r\n"
+                b"a=rtpmap:0 PCMU/8000/1\r\na=rtpmap:101 telephone-event/8000\r\n"
+                b"a=fmtp:101 0-15\r\na=ptime:20\r\na=sendonly\r\na=rtcp:20001\r\n"
+            ),
+        ]
+
+    def feed(self, data: bytes) -> None:
+        """Read a description, answer it, and take it as an answer."""
+        self.meter.take(_read_description, data)
+
+
+def _read_description(body: bytes) -> None:
+    """See that an answer holds nothing but what was offered."""
+    try:
+        offered = SessionDescription.parse(body)
+    except SdpError:
+        return
+    SessionDescription.parse(offered.encode())
+    for address in ("2001:db8::20", "192.0.2.20"):
+        agree(offer(address, 4000), offered)
+        answered = answer(offered, address, 4000, telephone_event=True)
+        if not isinstance(answered, SessionDescription):
+            continue
+        assert len(answered.media) == len(offered.media)
+        for mine, theirs in zip(answered.media, offered.media, strict=True):
+            assert mine.kind == theirs.kind
+            assert set(mine.formats) <= set(theirs.formats)
+        again = SessionDescription.parse(answered.encode())
+        assert again.encode() == answered.encode()
+
+
+class RtpPackets(Target):
+    """Packets at the sound port, in the order in which they stand, and their playout.
+
+    Each is preceded by its length in two octets; between two of them 20 ms are played.
+    """
+
+    name = "rtp"
+    text = False
+
+    @classmethod
+    def seeds(cls) -> Sequence[bytes]:
+        """Give streams with a gap, with other payload types, extensions and padding."""
+        plain = [_packet(number) for number in range(12)]
+        return [
+            _joined(plain),
+            _joined(plain[:4] + plain[6:] + plain[4:6]),
+            _joined([*plain[:4], _packet(4, payload_type=13, payload=b"\x40"), *plain[8:]]),
+            _joined([_packet(number, ssrc=number // 4) for number in range(12)]),
+            _joined([_packet(65530 + number, start=0xFFFFFE00) for number in range(12)]),
+            _joined(
+                [b"\x90" + packet[1:12] + b"\xbe\xde\0\1abcd" + packet[12:] for packet in plain]
+            ),
+            _joined(
+                [b"\xa2" + packet[1:12] + b"12345678" + packet[12:] + b"\2\2" for packet in plain]
+            ),
+            _joined([b"\x80\xc8\0\6" + bytes(24), b"\x81\xc9\0\7" + bytes(28)]),
+        ]
+
+    def feed(self, data: bytes) -> None:
+        """Put the packets into a playout buffer and take frames out of it."""
+        buffer = PlayoutBuffer()
+        start = 0
+        arrived = 1000.0
+        while start + 2 <= len(data):
+            length = int.from_bytes(data[start : start + 2])
+            datagram = data[start + 2 : start + 2 + length]
+            start += 2 + length
+            arrived += 0.02
+            self.meter.take(_play, buffer, datagram, arrived)
+        assert buffer.statistics.received >= 0
+
+
+def _play(buffer: PlayoutBuffer, datagram: bytes, arrived: float) -> None:
+    """Take in a packet and play 20 ms."""
+    packet = RtpPacket.decode(datagram)
+    if packet is not None:
+        assert RtpPacket.decode(packet.encode()) == packet
+        buffer.put(packet, arrived)
+    frame, _ = buffer.take()
+    assert len(frame) == FRAME_BYTES
+    assert 0 <= buffer.delay < 60
+
+
+def _packet(
+    number: int,
+    *,
+    payload_type: int = 0,
+    ssrc: int = 7,
+    start: int = 0,
+    payload: bytes = bytes(range(96, 256)),
+) -> bytes:
+    """Make a packet of 20 ms."""
+    timestamp = (start + number * FRAME_BYTES) & 0xFFFFFFFF
+    head = struct.pack("!BBHII", 0x80, payload_type, number & 0xFFFF, timestamp, ssrc)
+    return head + payload
+
+
+def _joined(packets: Sequence[bytes]) -> bytes:
+    """Write packets one behind the other, each with its length."""
+    return b"".join(len(packet).to_bytes(2) + packet for packet in packets)
+
+
+class ProtocolMessages(Target):
+    """A text message between Home Assistant and the engine."""
+
+    name = "protocol"
+
+    @classmethod
+    def seeds(cls) -> Sequence[bytes]:
+        """Give a message of each shape."""
+        config = LineConfig(gateway="::1", extension="3", user_id="0003", password="x")
+        messages: list[Message] = [
+            Hello(id=1, token="t"),
+            AddLine(id=2, line="a", config=config),
+            Dial(id=3, line="a", number="0312345678"),
+            Welcome(id=1, version=1, backend="native", families=(Family.IPV6, Family.IPV4), pid=9),
+            RegistrationChanged(
+                at=1.5,
+                line="a",
+                state=RegistrationState.FAILED,
+                family=Family.IPV6,
+                reason="gateway_silent",
+                placeholders={"address": "::1"},
+                retry_in=2.0,
+            ),
+            CallIncoming(
+                at=1.0,
+                line="a",
+                call="c",
+                channel=1,
+                caller=CallerId(kind=CallerIdKind.NUMBER, number="09012345678"),
+                called=None,
+                family=Family.IPV4,
+            ),
+            CallEnded(at=2.0, line="a", call="c", ending=Ending(reason=EndReason.BUSY, status=486)),
+        ]
+        assert config.family is FamilyChoice.AUTOMATIC
+        return [encode(message).encode() for message in messages]
+
+    def feed(self, data: bytes) -> None:
+        """Read a message; what is read is written as what reads the same."""
+        self.meter.take(_read_protocol, data.decode(errors="replace"))
+
+
+def _read_protocol(text: str) -> None:
+    """Read a message, or refuse it by the protocol's own error."""
+    try:
+        message = decode(text)
+    except ProtocolError:
+        return
+    again = encode(message)
+    assert encode(decode(again)) == again
+
+
+class SoundMessages(Target):
+    """A binary message between Home Assistant and the engine."""
+
+    name = "sound"
+    text = False
+
+    @classmethod
+    def seeds(cls) -> Sequence[bytes]:
+        """Give a frame of each direction."""
+        return [
+            SoundFrame(
+                direction=direction, channel=1, number=2, payload=bytes(FRAME_BYTES)
+            ).encode()
+            for direction in SoundDirection
+        ]
+
+    def feed(self, data: bytes) -> None:
+        """Read a frame, or refuse it."""
+        self.meter.take(_read_frame, data)
+
+
+def _read_frame(message: bytes) -> None:
+    """Read a frame, or refuse it by the protocol's own error."""
+    try:
+        frame = SoundFrame.decode(message)
+    except ProtocolError:
+        return
+    assert frame.encode() == message
+
+
+PARSERS: tuple[type[Target], ...] = (
+    SipMessages,
+    SessionDescriptions,
+    DigestChallenges,
+    RtpPackets,
+    ProtocolMessages,
+    SoundMessages,
+)

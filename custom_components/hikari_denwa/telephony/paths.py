@@ -1,0 +1,72 @@
+"""Which IP families reach the gateway from this machine, as data."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .calls import Family
+
+
+class SourceKind(StrEnum):
+    """What kind of address packets to the gateway leave from."""
+
+    GLOBAL = "global"
+    ULA = "ula"
+    PRIVATE = "private"
+    TEMPORARY = "temporary"
+    DEPRECATED = "deprecated"
+    LINK_LOCAL = "link_local"
+    CLAT = "clat"
+    SHARED = "shared"
+    LOOPBACK = "loopback"
+
+
+class Reach(StrEnum):
+    """How packets get to the gateway; translated is NAT64 or CLAT, which carries no SIP."""
+
+    SAME_LINK = "same_link"
+    ROUTED = "routed"
+    TRANSLATED = "translated"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyPath:
+    """How one family reaches the gateway.
+
+    ``source`` is a literal without brackets, None without a route. ``gateway_answers`` is
+    what the last probe found, None if there was none. ``round_trip_ms`` in milliseconds.
+    """
+
+    family: Family
+    source: str | None = None
+    source_kind: SourceKind | None = None
+    reach: Reach = Reach.UNKNOWN
+    gateway_answers: bool | None = None
+    round_trip_ms: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What about this machine stands between Home Assistant and the gateway."""
+
+    docker_bridge: bool = False
+    vpn_only: bool = False
+    nat64: bool = False
+    clat: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """The paths of both families now; None is a family that nobody has looked at yet.
+
+    A family of which the gateway has no address is looked at: its reach is none.
+    """
+
+    ipv6: FamilyPath | None = None
+    ipv4: FamilyPath | None = None
+    environment: Environment = field(default_factory=Environment)
+
+    def of(self, family: Family) -> FamilyPath | None:
+        """Return the path of a family."""
+        return self.ipv6 if family is Family.IPV6 else self.ipv4

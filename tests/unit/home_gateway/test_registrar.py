@@ -381,3 +381,14 @@ async def test_answers_of_one_request_are_the_same() -> None:
         assert (await phone.receive()).text == first.text
         assert len(gateway.registers) == 1
         assert gateway.violations == []
+
+
+async def test_answer_goes_to_the_vias_port_without_rport() -> None:
+    """RFC 3261 §18.2.2: the port of the Via, not the one that the request came from."""
+    async with HomeGateway() as gateway, HandPhone(gateway) as sender, HandPhone(gateway) as owner:
+        text = owner.register_text()
+        sender.send(text.replace(";rport", ""))
+        assert (await owner.receive()).status == 401
+        assert sender.inbox.empty()
+        sender.send(text.replace("z9hG4bK", "z9hG4bKother"))
+        assert f"rport={sender.port}" in (await sender.receive()).header("Via")

@@ -2,7 +2,7 @@
 
 Runs on any Python from 3.11 with the standard library and pip alone:
 
-    scripts/test [unit|integration|conformance|fuzz|peers …]
+    scripts/test [unit|integration|conformance|fuzz|soak|peers …]
                  [--home-assistant minimum|newest] [--coverage] [-- arguments for pytest]
 
 All suites run unless some are named. Ends with the sum of all suites, and with a
@@ -27,7 +27,7 @@ from xml.etree import ElementTree as ET
 from scripts import environment
 
 ROOT = environment.ROOT
-SUITES = ("unit", "integration", "conformance", "fuzz", "peers")
+SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers")
 PEERS = {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"}
 PYTEST_NO_TESTS = 5
 POLICY = Path("/usr/sbin/policy-rc.d")

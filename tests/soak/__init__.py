@@ -1,0 +1,1 @@
+"""What months of use leave behind: thousands of calls, days of registration."""

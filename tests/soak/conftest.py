@@ -1,0 +1,5 @@
+"""Fixtures of the soak suite."""
+
+from tests.loopback import loopback
+
+__all__ = ["loopback"]

@@ -62,9 +62,15 @@ class FamilyMissingError(AddressError):
 
 
 class RegistrationError(TelephonyError):
-    """The gateway does not take our registration."""
+    """The gateway does not take our registration.
+
+    ``retry_after`` is how many seconds it wants to be left alone (RFC 3261 §20.33), ``sent``
+    whether a REGISTER went out at all; neither crosses the process boundary.
+    """
 
     reason = "registration"
+    retry_after: float | None = None
+    sent: bool = True
 
 
 class GatewayUnreachableError(RegistrationError):
@@ -77,6 +83,12 @@ class GatewaySilentError(RegistrationError):
     """No answer to a REGISTER. Placeholders: address, family."""
 
     reason = "gateway_silent"
+
+
+class GatewayRenumberedError(RegistrationError):
+    """Nobody at an IPv6 literal outside of our own network. Placeholders: address, prefix."""
+
+    reason = "gateway_renumbered"
 
 
 class OnlyIPv4AnswersError(RegistrationError):

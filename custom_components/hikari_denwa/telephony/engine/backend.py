@@ -81,10 +81,16 @@ class Backend(ABC):
     async def register(self, line: str, account: Account, *, time_limit: float) -> Registered:
         """Open the line's socket and register; the line keeps itself registered from then on.
 
-        Replaces the line's former account, if it has one, without ending its calls.
+        Replaces the line's former account, if it has one, without ending its calls: the
+        former can ring until the new one stands, and stays when that fails.
         Raises a RegistrationError, and leaves no registration attempt behind; after
         ``time_limit`` seconds without any answer that is GatewaySilentError.
         """
+
+    def has_moved(self, line: str) -> bool:
+        """Tell whether a line's way to the gateway begins at another address than its contact."""
+        del line
+        return False
 
     @abstractmethod
     async def unregister(self, line: str) -> None:

@@ -19,6 +19,7 @@ from ..errors import (
 )
 from .backend import Backend, BackendListener, Registered
 from .lines import Lines, Timing
+from .network import NetworkWatch, SleepWatch
 from .protocol import (
     AddLine,
     Answer,
@@ -32,6 +33,7 @@ from .protocol import (
     Failure,
     HangUp,
     Hello,
+    MoveLine,
     Probed,
     ProbeLine,
     Reject,
@@ -84,7 +86,9 @@ class Engine:
         self.backend = make_backend(self)
         self._emit = emit
         self._emit_sound = emit_sound
-        self._lines = Lines(self.backend, emit, timing)
+        self._network = NetworkWatch()
+        self._lines = Lines(self.backend, emit, timing, foreign_prefix=self._network.foreign_prefix)
+        self._sleep = SleepWatch(self._lines.woke)
         self._turns = Turns()
         self._announced: set[str] = set()
         self._held: dict[str, list[CallEvent]] = {}
@@ -93,12 +97,19 @@ class Engine:
         """Make the back end ready."""
         await self.backend.start()
 
+    def watch(self) -> None:
+        """Watch the machine from now on: its addresses, and whether it was asleep."""
+        self._network.start(self._lines.network_changed)
+        self._sleep.start()
+
     async def release(self) -> None:
         """Remove every line: its calls end and it is un-registered."""
         await self._lines.clear()
 
     async def close(self) -> None:
         """Remove every line and end the back end."""
+        self._network.stop()
+        self._sleep.stop()
         await self.release()
         await self.backend.close()
 
@@ -119,7 +130,7 @@ class Engine:
     async def _carry_out(self, command: Command) -> Reply:
         """Do what a command asks, or raise."""
         match command:
-            case AddLine() | RemoveLine():
+            case AddLine() | MoveLine() | RemoveLine():
                 async with self._turns.turn(f"line {command.line}"):
                     await self._change_line(command)
             case ProbeLine():
@@ -145,11 +156,13 @@ class Engine:
                 raise ProtocolError(detail=f"no command: {command.kind}")
         return Result(id=command.id)
 
-    async def _change_line(self, command: AddLine | RemoveLine) -> None:
-        """Add or remove a line."""
+    async def _change_line(self, command: AddLine | MoveLine | RemoveLine) -> None:
+        """Add, move or remove a line."""
         match command:
             case AddLine():
                 await self._lines.add(command.line, command.config)
+            case MoveLine():
+                await self._lines.move(command.line, command.family)
             case RemoveLine():
                 await self._lines.remove(command.line)
             case _:

@@ -6,15 +6,17 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from ..address import Endpoint, resolve
+from ..address import Endpoint, literal_family, resolve
 from ..calls import Family
 from ..errors import (
     CredentialsRejectedError,
     EngineError,
     ExtensionUnavailableError,
     FamilyMissingError,
+    GatewayRenumberedError,
     GatewaySilentError,
     GatewayUnreachableError,
     LineNotRegisteredError,
@@ -33,7 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 _RANDOM = random.SystemRandom()
 _MOST_ADDRESSES_OF_A_FAMILY = 2
 _FINAL = (CredentialsRejectedError, ExtensionUnavailableError)
-_NO_ANSWER = (GatewaySilentError, GatewayUnreachableError)
+_NO_ANSWER = (GatewaySilentError, GatewayUnreachableError, GatewayRenumberedError)
 _ANSWER = (*_FINAL, RegistrationRefusedError)
 
 
@@ -43,7 +45,9 @@ class Timing:
 
     ``attempt`` bounds one address, ``first_pause`` doubles up to ``longest_pause``,
     attempts start at least ``spacing`` apart, and a registration that lasted ``healthy`` ends
-    the doubling. With these a line is back within 30 s of its gateway.
+    the doubling. With these a line is back within 30 s of its gateway. A gateway that names a
+    time is left alone for that time, up to ``longest_wait``; an extension that was ours and is
+    refused is asked for ever more seldom, up to ``longest_refused``.
     """
 
     attempt: float = 6.0
@@ -53,6 +57,8 @@ class Timing:
     spacing: float = 1.0
     healthy: float = 10.0
     unregister: float = 2.0
+    longest_wait: float = 300.0
+    longest_refused: float = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +118,32 @@ def _most_telling(errors: Sequence[TelephonyError]) -> TelephonyError:
     )
 
 
+def _wish(error: TelephonyError) -> float:
+    """Give for how many seconds the gateway wants to be left alone (RFC 3261 §20.33)."""
+    return error.retry_after or 0.0 if isinstance(error, RegistrationError) else 0.0
+
+
+def _may_ask_at_once(error: TelephonyError) -> bool:
+    """Tell whether a loss is no reason to wait."""
+    return not _wish(error) and not isinstance(error, ExtensionUnavailableError)
+
+
 class Registrar:
     """Registers lines at one address after the other, through a back end."""
 
-    def __init__(self, backend: Backend, timing: Timing) -> None:
-        """Keep the back end and the bounds."""
+    def __init__(
+        self,
+        backend: Backend,
+        timing: Timing,
+        foreign_prefix: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        """Keep the back end and the bounds.
+
+        `foreign_prefix` gives the prefix of our network for a literal that is outside of it.
+        """
         self.backend = backend
         self.timing = timing
+        self._foreign_prefix = foreign_prefix
 
     async def endpoints(self, config: LineConfig) -> tuple[list[Endpoint], list[Endpoint]]:
         """Return the wanted and the other addresses of a line's gateway."""
@@ -130,11 +155,16 @@ class Registrar:
         """Register at the first address that takes it.
 
         Goes on to the next address for everything but a verdict on the account, which
-        another address would only repeat. Raises the most telling failure.
+        another address would only repeat, and sends no two within a second. Raises the most
+        telling failure.
         """
+        loop = asyncio.get_running_loop()
         errors: list[TelephonyError] = []
+        earliest = loop.time()
         for endpoint in endpoints:
             account = _account(config, endpoint)
+            await asyncio.sleep(earliest - loop.time())
+            began = loop.time()
             try:
                 return Standing(account=account, registered=await self._register(line, account))
             except _FINAL:
@@ -142,7 +172,9 @@ class Registrar:
             except TelephonyError as error:
                 _LOGGER.debug("Line %s at %s: %s", line, endpoint.address, error)
                 errors.append(error)
-        raise _most_telling(errors)
+                if not isinstance(error, RegistrationError) or error.sent:
+                    earliest = began + self.timing.spacing
+        raise self._explained(config, _most_telling(errors))
 
     async def unregister(self, line: str) -> None:
         """Un-register a line within the bound, whatever the gateway does."""
@@ -153,6 +185,14 @@ class Registrar:
             return
         except TimeoutError, TelephonyError:
             _LOGGER.debug("Line %s could not be un-registered", line)
+
+    def _explained(self, config: LineConfig, error: TelephonyError) -> TelephonyError:
+        """Say so if nobody answers at a literal that our network has left behind."""
+        if not isinstance(error, _NO_ANSWER) or literal_family(config.gateway) is None:
+            return error
+        if prefix := self._foreign_prefix(config.gateway):
+            return GatewayRenumberedError(address=config.gateway, prefix=prefix)
+        return error
 
     async def _register(self, line: str, account: Account) -> Registered:
         """Register at one address; a back end that overruns its bound counts as silence."""
@@ -181,6 +221,9 @@ class LineKeeper:
         self._emit = emit
         self._last: Endpoint | None = None
         self._disturbed = asyncio.Event()
+        self._nudged = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._has_served = False
         self._loss: TelephonyError | None = None
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
@@ -223,30 +266,60 @@ class LineKeeper:
         if self.standing:
             self._disturbed.set()
 
+    def network_changed(self) -> None:
+        """Register from where we are now, or try again at once if we were waiting to."""
+        self._nudged.set()
+        if self.standing and self._registrar.backend.has_moved(self.line):
+            self._disturbed.set()
+
+    def woke(self) -> None:
+        """Register anew now: while we were asleep, the gateway may have forgotten us."""
+        self._nudged.set()
+        self.renew()
+
+    async def move(self, family: Family) -> None:
+        """Register over a family; what stood before stays until that is done, or if it fails.
+
+        Raises what a registration raises, and FamilyMissingError.
+        """
+        async with self._turn:
+            if self.standing and self.standing.account.family is family:
+                return
+            wanted, _ = await self._registrar.endpoints(self.config)
+            wanted = [endpoint for endpoint in wanted if endpoint.family is family]
+            if not wanted:
+                raise FamilyMissingError(address=self.config.gateway, family=family.value)
+            self._take(await self._registrar.register(self.line, self.config, wanted))
+            self._tell_registered()
+
     async def _keep(self) -> None:
         """Register, wait for a loss, and begin again, until the account is rejected."""
         loop = asyncio.get_running_loop()
         while True:
             self._disturbed.clear()
+            self._nudged.clear()
             self._loss = None
             began = loop.time()
             try:
-                await self._register()
-            except _FINAL as error:
-                self._reject(error)
-                return
+                async with self._turn:
+                    await self._register()
             except TelephonyError as error:
+                if self._is_final(error):
+                    self._reject(error)
+                    return
                 await self._pause(error, spent=loop.time() - began)
                 continue
             took = loop.time()
+            if self._nudged.is_set():
+                self.network_changed()
             await self._disturbed.wait()
-            if isinstance(self._loss, _FINAL):
+            if self._loss and self._is_final(self._loss):
                 self._reject(self._loss)
                 return
             lasted = loop.time() - took >= self._registrar.timing.healthy
             if lasted:
                 self._failures = 0
-            if self._loss and not lasted:
+            if self._loss and (not lasted or not _may_ask_at_once(self._loss)):
                 await self._pause(self._loss, spent=0.0)
                 continue
             if self._loss:
@@ -261,25 +334,46 @@ class LineKeeper:
             if self._last:
                 last = self._last
                 wanted.sort(key=lambda item: (item != last, item.family is not last.family))
-            self.standing = await self._registrar.register(self.line, self.config, wanted)
+            self._take(await self._registrar.register(self.line, self.config, wanted))
         except TelephonyError:
             raise
         except Exception as error:
             _LOGGER.exception("Line %s could not be registered", self.line)
             raise EngineError from error
-        account = self.standing.account
-        self._last = Endpoint(address=account.gateway, family=account.family)
         if self.standing != former:
             self._tell_registered()
+
+    def _take(self, standing: Standing) -> None:
+        """Take a registration that stands; its address comes first the next time."""
+        self.standing = standing
+        self._has_served = True
+        account = standing.account
+        self._last = Endpoint(address=account.gateway, family=account.family)
+
+    def _is_final(self, error: TelephonyError) -> bool:
+        """Tell whether asking again is of no use.
+
+        An extension that was ours may be ours again: a gateway that is starting, or another
+        device that goes.
+        """
+        if isinstance(error, ExtensionUnavailableError):
+            return not self._has_served
+        return isinstance(error, _FINAL)
 
     async def _pause(self, error: TelephonyError, *, spent: float) -> None:
         """Tell a failure and wait, longer each time; the time spent trying counts as waiting."""
         timing = self._registrar.timing
-        longest = min(timing.first_pause * 2**self._failures, timing.longest_pause)
+        refused = isinstance(error, ExtensionUnavailableError)
+        cap = timing.longest_refused if refused else timing.longest_pause
+        longest = min(timing.first_pause * 2**self._failures, cap)
         self._failures = min(self._failures + 1, 16)
-        pause = max(longest * _RANDOM.uniform(0.75, 1.0) - spent, timing.spacing)
+        least = max(timing.spacing, min(_wish(error), timing.longest_wait))
+        pause = max(longest * _RANDOM.uniform(0.75, 1.0) - spent, least)
         self._tell(RegistrationState.FAILED, error, retry_in=pause)
-        await asyncio.sleep(pause)
+        await asyncio.sleep(least)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause - least):
+                await self._nudged.wait()
 
     def _reject(self, error: TelephonyError) -> None:
         """Tell that the account is rejected; nothing more is sent."""
@@ -323,9 +417,11 @@ class Lines:
         backend: Backend,
         emit: Callable[[RegistrationChanged], None],
         timing: Timing | None = None,
+        *,
+        foreign_prefix: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         """Begin with no line."""
-        self._registrar = Registrar(backend, timing or Timing())
+        self._registrar = Registrar(backend, timing or Timing(), foreign_prefix)
         self._emit = emit
         self._keepers: dict[str, LineKeeper] = {}
         self._probe_numbers = itertools.count(1)
@@ -347,6 +443,26 @@ class Lines:
         if line not in self._keepers:
             raise LineUnknownError(line=line)
         await self._keepers.pop(line).close()
+
+    async def move(self, line: str, family: Family) -> None:
+        """Register a line over a family, so that it can ring all the time.
+
+        Raises LineUnknownError, FamilyMissingError and what a registration raises.
+        """
+        if line not in self._keepers:
+            raise LineUnknownError(line=line)
+        await self._keepers[line].move(family)
+
+    def network_changed(self) -> None:
+        """Hear that addresses or routes of this machine changed."""
+        for keeper in self._keepers.values():
+            keeper.network_changed()
+
+    def woke(self, asleep: float) -> None:
+        """Hear that this machine was asleep for some seconds."""
+        _LOGGER.info("Awake after %.0f s: every line is registered anew", asleep)
+        for keeper in self._keepers.values():
+            keeper.woke()
 
     async def clear(self) -> None:
         """Remove every line, all at the same time."""

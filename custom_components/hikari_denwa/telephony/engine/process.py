@@ -96,6 +96,7 @@ async def _run(options: argparse.Namespace, load_backend: Callable[[], type[Back
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop.set)
     await server.start()
+    server.engine.watch()
     try:
         await _site(options, server, token).start()
         if options.socket:

@@ -107,6 +107,19 @@ class RemoveLine(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MoveLine(Command):
+    """Register a line over this family instead of the other; answered when it is done.
+
+    The new registration stands before the old one goes, so that the line can always ring;
+    when it fails, the old one stays. The line keeps to that family as long as it answers.
+    """
+
+    kind = "move_line"
+    line: str
+    family: Family
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProbeLine(Command):
     """Register once with this configuration and un-register; answered by ``Probed``."""
 

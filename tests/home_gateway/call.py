@@ -27,6 +27,7 @@ from .transport import Peer, Stamp
 
 SESSION_METHODS = frozenset({"INVITE", "UPDATE"})
 GLARE_TRIES = 3
+WILDCARDS = frozenset({"0.0.0.0", "::"})
 _numbers = itertools.count(1)
 
 
@@ -404,6 +405,8 @@ class Call:
             return
         if audio.port % 2:
             self._broken("RFC 3550 11 port", f"odd RTP port {audio.port}")
+        if audio.host in WILDCARDS:
+            self._broken("RFC 4566 5.7 c=", f"{audio.host} is nobody's address")
         family = audio.family or self.family
         types = tuple(int(name) for name in audio.formats if name.isdecimal())
         ours = self._direction

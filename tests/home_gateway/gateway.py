@@ -68,6 +68,8 @@ class HomeGateway:
         self.trace: deque[Trace] = deque(maxlen=TRACE_LENGTH)
         self.callees: dict[str, Callee] = default_callees()
         self.calls: list[Call] = []
+        # What clients placed and what was put through to a callee.
+        self.placed: list[OutgoingCall] = []
         self._dice = random.Random(self.config.faults.seed)
         self._v4: UdpSocket | None = None
         self._v6: UdpSocket | None = None
@@ -228,11 +230,6 @@ class HomeGateway:
         await self._until(lambda: len(self.placed) > count, within)
         return self.placed[count]
 
-    @property
-    def placed(self) -> list[OutgoingCall]:
-        """The calls that clients placed and that were put through to a callee."""
-        return [call for call in self.calls if isinstance(call, OutgoingCall)]
-
     async def _until(self, fact: Callable[[], bool], within: float) -> None:
         """Wait until something is so; raises TimeoutError. Looks after each event and at times."""
         happened = asyncio.Event()
@@ -251,6 +248,15 @@ class HomeGateway:
                         await asyncio.wait_for(happened.wait(), LOOK_SECONDS)
         finally:
             self.exchange.listeners.remove(wake)
+
+    def forget_ended_calls(self) -> None:
+        """Let go of calls that have ended and of their recordings, for runs of thousands."""
+        ended = [call for call in self.calls if call.is_over]
+        for call in ended:
+            self._by_call_id.pop(call.dialog.call_id, None)
+            self._compact_calls.discard(call.dialog.call_id)
+        self.calls = [call for call in self.calls if not call.is_over]
+        self.placed = [call for call in self.placed if not call.is_over]
 
     def reboot(self, *, silent_for: float = 0.0) -> None:
         """Forget bindings, calls and nonces, and be silent for a while [A; 60 to 120 s real]."""
@@ -408,6 +414,8 @@ class HomeGateway:
     def _keep(self, call: Call) -> None:
         """Keep a call, and find it by its Call-ID."""
         self.calls.append(call)
+        if isinstance(call, OutgoingCall):
+            self.placed.append(call)
         self._by_call_id[call.dialog.call_id] = call
 
     def _check_cancel(self, message: Message, invite: ServerTransaction) -> None:

@@ -546,3 +546,25 @@ async def test_retry_after_of_a_refusal() -> None:
     async with HomeGateway() as gateway, HandPhone(gateway) as phone:
         gateway.callees["0451119999"] = replace(refuses(503), retry_after=9)
         assert (await outcome(gateway, phone, "0451119999")).header("Retry-After") == "9"
+
+
+async def test_wildcard_address_is_a_breach() -> None:
+    """Nobody can send to it."""
+    async with HomeGateway() as gateway, HandPhone(gateway) as phone:
+        body = phone.sdp().replace("c=IN IP6 ::1", "c=IN IP6 ::")
+        await outcome(gateway, phone, body=body)
+        assert gateway.violations.rules() == {"RFC 4566 5.7 c="}
+
+
+async def test_ended_calls_can_be_forgotten() -> None:
+    """They go, those that stand remain, and a late BYE of a forgotten one is a breach."""
+    async with HomeGateway() as gateway, HandPhone(gateway) as phone:
+        accepted = await outcome(gateway, phone)
+        await gateway.placed[0].answered()
+        phone.request("BYE", accepted, 3)
+        await phone.receive()
+        await outcome(gateway, phone, "6")
+        gateway.forget_ended_calls()
+        assert [call.dialled for call in gateway.placed] == ["6"]
+        assert len(gateway.calls) == 1
+        assert gateway.violations == []

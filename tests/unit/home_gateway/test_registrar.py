@@ -163,6 +163,9 @@ async def test_brief_interval_is_423() -> None:
         assert answer.status == 423
         assert answer.header("Min-Expires") == "60"
         assert gateway.binding() is None
+        assert (await phone.register(60)).status == 200
+        assert (await phone.register(0)).status == 200
+        assert gateway.binding() is None
 
 
 async def test_long_interval_is_cut() -> None:

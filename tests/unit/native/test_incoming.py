@@ -588,6 +588,19 @@ class TestChanges:
         bench.receive(within(ringing, "UPDATE", cseq=4))
         assert bench.sent_status(200).body == b""
 
+    async def test_second_reinvite_before_the_ack_of_the_first(self, bench: Bench) -> None:
+        """The newer answer takes the place of the older one."""
+        response = await talking(bench)
+        bench.receive(within(response, "INVITE", body=OFFER))
+        bench.receive(within(response, "INVITE", cseq=3, body=offer("sendonly")))
+        bench.sent()
+        bench.receive(within(response, "ACK", cseq=2))
+        bench.clock.advance(0.6)
+        assert str(bench.sent_status(200).cseq) == "3 INVITE"
+        bench.receive(within(response, "ACK", cseq=3))
+        bench.clock.advance(10)
+        assert bench.sent() == []
+
     async def test_reinvite_without_ack(self, bench: Bench) -> None:
         """The call ends as for the first INVITE (§14.2)."""
         response = await talking(bench)
@@ -674,6 +687,48 @@ class TestSessionTimer:
         bench.clock.advance(150)
         bench.answer(bench.sent_request("UPDATE"), 405)
         bench.sent_request("INVITE")
+
+    async def test_what_the_gateway_allows_is_remembered(self, bench: Bench) -> None:
+        """A refresh without Allow takes nothing back."""
+        headers = (TIMER[0], ("Session-Expires", "300;refresher=uas"), ("Allow", "UPDATE"))
+        response = await talking(bench, invite(*headers))
+        bench.receive(within(response, "UPDATE", *headers[:2]))
+        bench.sent_status(200)
+        bench.clock.advance(150)
+        bench.sent_request("UPDATE")
+
+    async def test_refresh_that_the_gateway_is_too_busy_for(self, bench: Bench) -> None:
+        """It is tried again after the time that the gateway names."""
+        headers = (TIMER[0], ("Session-Expires", "300;refresher=uas"), ("Allow", "UPDATE"))
+        await talking(bench, invite(*headers))
+        bench.clock.advance(150)
+        bench.answer(bench.sent_request("UPDATE"), 503, ("Retry-After", "30"))
+        bench.clock.advance(29.9)
+        assert bench.sent() == []
+        bench.clock.advance(0.2)
+        bench.sent_request("UPDATE")
+
+    async def test_icmp_error_does_not_end_a_call(self, bench: Bench) -> None:
+        """A refresh that met a closed port is tried again until the session is over."""
+        headers = (TIMER[0], ("Session-Expires", "300;refresher=uas"), ("Allow", "UPDATE"))
+        await talking(bench, invite(*headers))
+        bench.clock.advance(150)
+        bench.sent()
+        bench.agent.unreachable()
+        bench.clock.advance(5.1)
+        bench.answer(bench.sent_request("UPDATE"), 200, ("Session-Expires", "300;refresher=uac"))
+        assert bench.kinds[-1] == "call_connected"
+
+    async def test_hung_up_during_a_refresh(self, bench: Bench) -> None:
+        """A late 200 to our re-INVITE is acknowledged, and changes nothing."""
+        await talking(bench, invite(TIMER[0], ("Session-Expires", "300;refresher=uas")))
+        bench.clock.advance(150)
+        again = bench.sent_request("INVITE")
+        call_of(bench).hang_up()
+        bench.sent_request("BYE")
+        bench.answer(again, 200, body=offer())
+        bench.sent_request("ACK")
+        assert reason(bench) is EndReason.HUNG_UP_HERE
 
     async def test_glare(self, bench: Bench) -> None:
         """After 491 the callee waits up to 2 s (§14.1)."""

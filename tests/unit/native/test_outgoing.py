@@ -239,6 +239,15 @@ class TestProgress:
         assert not bench.sounds[0].started
         assert bench.kinds == ["call_progress"]
 
+    async def test_body_that_is_no_description(self, bench: Bench) -> None:
+        """Something else in a provisional response is no early media."""
+        request = await dialled(bench)
+        response = request.reply(183, to_tag="g1")
+        response.headers.add("Content-Type", "text/plain")
+        response.body = OFFER.encode()
+        bench.receive(response)
+        assert not bench.sounds[0].started
+
     async def test_reliable_provisional(self, bench: Bench) -> None:
         """PRACK for each, once, in order (RFC 3262 §4)."""
         request = await dialled(bench)

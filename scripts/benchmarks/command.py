@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.benchmarks import engine, rings, sound
+from scripts.benchmarks import digits, endurance, engine, load, playout, rings, sound
 from scripts.benchmarks.figures import Figure, Value
 from scripts.benchmarks.rig import Rig, rig
 
@@ -23,6 +23,14 @@ class Part:
     measure: Callable[[Rig], Awaitable[list[Figure]]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class LonePart:
+    """A measurement that needs no Home Assistant."""
+
+    names: tuple[str, ...]
+    measure: Callable[[], Awaitable[list[Figure]]]
+
+
 _RTP = ("rtp_gap_ms_blocked_loop", "rtp_short_pct_blocked_loop", "rtp_holes_pct_blocked_loop")
 
 # In this order: the memory is that of a fresh engine, and the kills come last.
@@ -33,8 +41,20 @@ PARTS = (
     Part(names=(*_RTP, *(f"{name}_in_process" for name in _RTP)), measure=sound.measure),
     Part(names=("engine_restart_s",), measure=engine.measure_restart),
 )
-REGISTER = "register_ms"
-NAMES = (*(name for part in PARTS for name in part.names), REGISTER)
+# These have an engine alone, without Home Assistant, or nothing but a piece of the product.
+ALONE = (
+    LonePart(names=("register_ms",), measure=engine.measure_registration),
+    LonePart(names=("cpu_pct", "rss_mib"), measure=load.measure_cost),
+    LonePart(names=("packet_interval_ms",), measure=load.measure_intervals),
+    LonePart(names=("mouth_to_websocket_ms",), measure=playout.measure_latency),
+    LonePart(
+        names=("playout_gap_pct_at_loss_5", "playout_delay_ms_at_loss_5"),
+        measure=playout.measure_loss,
+    ),
+    LonePart(names=("dtmf_hit_pct", "dtmf_false_per_hour"), measure=digits.measure),
+    LonePart(names=("soak_calls_rss_growth_mib",), measure=endurance.measure),
+)
+NAMES = tuple(name for part in (*PARTS, *ALONE) for name in part.names)
 
 
 async def run(wanted: set[str]) -> list[Figure]:
@@ -47,9 +67,10 @@ async def run(wanted: set[str]) -> list[Figure]:
             for part in parts:
                 _say(f"Measuring {', '.join(part.names)} …")
                 found += await part.measure(running)
-    if REGISTER in wanted:
-        _say(f"Measuring {REGISTER} …")
-        found += await engine.measure_registration()
+    for alone in ALONE:
+        if wanted.intersection(alone.names):
+            _say(f"Measuring {', '.join(alone.names)} …")
+            found += await alone.measure()
     return [figure for figure in found if figure.name in wanted]
 
 
@@ -81,7 +102,7 @@ def table(figures: list[Figure]) -> str:
 def _rows(figure: Figure) -> list[tuple[str, str, str]]:
     """Return the table's rows for a figure: one, and one for each member with members."""
     if not isinstance(figure.value, dict):
-        return [(figure.name, f"{figure.value:g} {figure.unit}", figure.context)]
+        return [(figure.name, f"{_number(figure.value)} {figure.unit}", figure.context)]
     plain = {name: item for name, item in figure.value.items() if not isinstance(item, dict)}
     rows = [(figure.name, f"{_members(plain)} {figure.unit}", figure.context)]
     for name, item in figure.value.items():
@@ -92,7 +113,12 @@ def _rows(figure: Figure) -> list[tuple[str, str, str]]:
 
 def _members(value: Mapping[str, Value]) -> str:
     """Return the members of a value in a line."""
-    return ", ".join(f"{name} {item:g}" for name, item in value.items())
+    return ", ".join(f"{name} {_number(item)}" for name, item in value.items())
+
+
+def _number(value: Value) -> str:
+    """Return a number; what could not be measured has none."""
+    return f"{value:g}" if isinstance(value, float | int) else "–"
 
 
 def _say(text: str) -> None:

@@ -6,15 +6,19 @@ is the other end of that pipe.
 """
 
 import asyncio
+import itertools
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any, Self
+
+import audioop
 
 from scripts.benchmarks.figures import percentile
 from scripts.environment import ROOT
-from tests.home_gateway import GatewayConfig, HomeGateway, IncomingCall, Tone
+from tests.home_gateway import GatewayConfig, HomeGateway, IncomingCall, Slot, Tone
 from tests.home_gateway.recording import Recording, parse_rtp
 from tests.home_gateway.transport import Peer, Stamp, UdpSocket
 
@@ -24,6 +28,11 @@ PASSWORD = "secret-3"
 CALLER = "0312345678"
 BUFFER_MS = 60.0
 FRAME_SECONDS = 0.02
+FRAME_BYTES = 160
+NUMBERS = 100
+"""How many µ-law values a numbered frame may have: 0 to 99 are all loud."""
+CROWD = tuple(str(number) for number in range(10, 60))
+"""Extensions for many calls at once."""
 ANSWER_SECONDS = 120.0
 
 
@@ -38,6 +47,8 @@ class FarEndProcess:
         """Keep the gateway that runs."""
         self._gateway = gateway
         self._call: IncomingCall | None = None
+        self._crowd: list[IncomingCall] = []
+        self._numbered = Numbered()
         self._sink = Recording()
         self._sink_socket = UdpSocket("::1", 0, self._take)
         self._echo_socket = UdpSocket("::1", 0, self._echo)
@@ -55,6 +66,10 @@ class FarEndProcess:
             "listen": self.listen,
             "end_call": self.end_call,
             "forget_call": self.forget_call,
+            "begin_crowd": self.begin_crowd,
+            "end_crowd": self.end_crowd,
+            "say_numbers": self.say_numbers,
+            "numbers_said": self.numbers_said,
         }
         async for line in reader:
             request = json.loads(line)
@@ -126,6 +141,36 @@ class FarEndProcess:
             call.forget()
         return {}
 
+    async def begin_crowd(self, calls: int) -> dict[str, Any]:
+        """Ring so many extensions at once, and wait until each call is answered."""
+        for extension in CROWD[:calls]:
+            self._crowd.append(await self._gateway.ring(extension, caller=CALLER))
+        for call in self._crowd:
+            await call.answered(ANSWER_SECONDS)
+            call.play(Tone(440))
+        return {}
+
+    async def end_crowd(self) -> dict[str, Any]:
+        """Hang up all those calls."""
+        crowd, self._crowd = self._crowd, []
+        await asyncio.gather(*(call.hang_up() for call in crowd if not call.is_over))
+        return {}
+
+    async def say_numbers(self, loss: float) -> dict[str, Any]:
+        """Say numbered frames into the call, and lose a share of the packets."""
+        if self._call is None:
+            raise FarEndError("there is no call")
+        await self._call.answered(ANSWER_SECONDS)
+        if self._call.media:
+            self._call.media.impair(loss=loss)
+        self._numbered.said.clear()
+        self._call.play(self._numbered)
+        return {}
+
+    async def numbers_said(self) -> dict[str, Any]:
+        """Return when each numbered frame was said, in Unix time."""
+        return {"said": self._numbered.said}
+
     def _echo(self, data: bytes, peer: Peer, _stamp: Stamp) -> None:
         """Send back what comes."""
         self._echo_socket.send(data, peer)
@@ -134,6 +179,24 @@ class FarEndProcess:
         """Record what comes to the sink."""
         if packet := parse_rtp(data, peer, stamp):
             self._sink.add(packet)
+
+
+class Numbered:
+    """Frames that differ from their neighbours, so that one can be told from the other.
+
+    Each is all of one value, of which there are ``NUMBERS``, none of them soft.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing said."""
+        self.said: list[float] = []
+
+    def frames(self, heard: object) -> Iterator[bytes | None]:
+        """Yield frames for ever, and note when."""
+        del heard
+        for number in itertools.cycle(range(NUMBERS)):
+            self.said.append(time.time())
+            yield audioop.ulaw2lin(bytes((number,)) * FRAME_BYTES, 2)
 
 
 def _moments(call: IncomingCall) -> dict[str, Any]:
@@ -157,6 +220,7 @@ def measures(recording: Recording, since: float, until: float) -> dict[str, Any]
     packets = len(recording.between(since, until))
     return {
         "packets": packets,
+        "gap_p50": percentile(gaps, 0.5) if gaps else 0.0,
         "gap_p99": percentile(gaps, 0.99) if gaps else 0.0,
         "gap_max": max(gaps, default=0.0),
         "short_pct": max(0.0, 100 * (1 - packets * FRAME_SECONDS / (until - since))),
@@ -217,9 +281,22 @@ class FarEnd:
         return answer
 
 
+def _config() -> GatewayConfig:
+    """Make a gateway with a crowd of extensions more than a home has."""
+    usual = GatewayConfig(v4_address=None)
+    crowd = (
+        Slot(number=number, user_id=f"00{number}", password=f"secret-{number}") for number in CROWD
+    )
+    return replace(
+        usual,
+        slots=(*usual.slots, *crowd),
+        calls=replace(usual.calls, max_outside_calls=len(CROWD)),
+    )
+
+
 async def main() -> None:
     """Serve the pipe."""
-    async with HomeGateway(GatewayConfig(v4_address=None)) as gateway:
+    async with HomeGateway(_config()) as gateway:
         await FarEndProcess(gateway).serve()
 
 

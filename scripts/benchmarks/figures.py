@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-type Value = float | dict[str, "Value"]
+type Value = float | dict[str, "Value"] | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,13 +75,12 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def rig(*, language: str = "en") -> AsyncIterator[Rig]:
+async def rig() -> AsyncIterator[Rig]:
     """Start the far end and a Home Assistant, and set the integration up by its config flow."""
     folder = environment.CACHE / "bench" / "config"
     options = HomeAssistantOptions(
         configuration=_CONFIGURATION,
         components={COMPONENT: _COMPONENT_FOLDER},
-        language=language,
         log_level="warning",
     )
     async with (

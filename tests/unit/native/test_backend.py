@@ -8,6 +8,7 @@ import pytest
 
 from custom_components.hikari_denwa.telephony.calls import EndReason, Family
 from custom_components.hikari_denwa.telephony.engine.backend import Account, Registered
+from custom_components.hikari_denwa.telephony.engine.native import backend as backend_module
 from custom_components.hikari_denwa.telephony.engine.native.backend import NativeBackend
 from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
     Request,
@@ -32,6 +33,12 @@ from custom_components.hikari_denwa.telephony.errors import (
 )
 
 LOOPBACK = {Family.IPV6: "::1", Family.IPV4: "127.0.0.1"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the socket of a former registration go soon."""
+    monkeypatch.setattr(backend_module, "_LINGER", 0.1)
 
 
 class Gateway(asyncio.DatagramProtocol):

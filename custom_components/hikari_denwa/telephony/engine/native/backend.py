@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ...calls import EndReason, Family
 from ...errors import (
     CallNotRingingError,
     CallUnknownError,
+    ExtensionUnavailableError,
     LineBusyError,
     LineNotRegisteredError,
     RegistrationError,
@@ -18,10 +19,14 @@ from ..protocol import FRAME_BYTES, CallEvent, SoundFrame
 from .rtp.session import RtpSession
 from .sip.incoming import IncomingCall
 from .sip.media import OpenSound
+from .sip.registration import Registration
 from .sip.session import Session
 from .sip.transport import UdpTransport, local_address_towards
 from .sip.user_agent import Names, UserAgent
 
+# How long the socket of a former registration still takes what was on its way to it: an INVITE
+# is sent again after 0.5, 1.5 and 3.5 s.
+_LINGER = 4.0
 # How long a line waits at its end for the gateway to answer BYE and un-REGISTER.
 _FAREWELL = 2.0
 
@@ -61,26 +66,36 @@ class _Agent:
     user_agent: UserAgent
     transport: UdpTransport
     listener: _LineListener
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def registration(self) -> Registration:
+        """Give the registration of the user agent."""
+        return self.user_agent.registration
+
+    @property
+    def has_moved(self) -> bool:
+        """Tell whether our end of the way to the gateway is elsewhere than the contact says."""
+        return not _routes_from(self.user_agent.account, self.transport.local[0])
 
     def serves(self, account: Account, local_address: str) -> bool:
         """Tell whether it can register this account from this address on its socket."""
+        return self.user_agent.account == account and self.transport.local[0] == local_address
+
+    def is_same_extension(self, account: Account) -> bool:
+        """Tell whether an account is the same extension, with the same credentials."""
         own = self.user_agent.account
-        same_place = (own.gateway, own.port, own.extension) == (
-            account.gateway,
-            account.port,
+        return (own.extension, own.user_id, own.password) == (
             account.extension,
-        )
-        same_key = (own.user_id, own.password, own.expires) == (
             account.user_id,
             account.password,
-            account.expires,
         )
-        return same_place and same_key and self.transport.local[0] == local_address
 
     def close(self) -> None:
         """Stop at once."""
         self.user_agent.close()
         self.transport.close()
+        self.closed.set()
 
 
 class NativeBackend(Backend):
@@ -97,6 +112,7 @@ class NativeBackend(Backend):
         self._open_sound = open_sound
         self._names = Names()
         self._lines: dict[str, _Agent] = {}
+        self._joining: dict[str, _Agent] = {}
         self._retired: list[_Agent] = []
         self._farewells: set[asyncio.Task[None]] = set()
 
@@ -105,38 +121,44 @@ class NativeBackend(Backend):
 
     async def close(self) -> None:
         """End every call, un-register every line, close every socket."""
-        await asyncio.gather(*(self.unregister(line) for line in tuple(self._lines)))
+        lines = {**self._lines, **self._joining}
+        await asyncio.gather(*(self.unregister(line) for line in lines))
         await asyncio.gather(*(self._bid_farewell(agent) for agent in tuple(self._retired)))
         while self._farewells:
             await asyncio.gather(*self._farewells)
 
     async def register(self, line: str, account: Account, *, time_limit: float) -> Registered:
-        """Register a line from a socket of its own; the former one stays while it has calls."""
+        """Register a line from a socket of its own, the former one staying until that is done."""
         account = _canonical(account)
         local_address = local_address_towards(account.gateway, account.port, account.family)
         former = self._lines.get(line)
         if former and former.serves(account, local_address):
-            return await former.user_agent.registration.register(time_limit=time_limit)
-        agent = self._new_agent(line, account, local_address)
-        self._lines[line] = agent
+            return await former.registration.register(time_limit=time_limit)
+        agent = self._joining[line] = self._new_agent(line, account, local_address)
         try:
-            registered = await agent.user_agent.registration.register(time_limit=time_limit)
+            registered = await self._join(agent, former, time_limit=time_limit)
         except BaseException:
-            if self._lines.get(line) is agent:
-                self._lines.pop(line)
-                if former:
-                    self._lines[line] = former
             agent.close()
             raise
+        finally:
+            if self._joining.get(line) is agent:
+                del self._joining[line]
+        self._lines[line] = agent
         if former:
-            self._retire(former, account)
+            self._retire(former, agent)
         return registered
+
+    def has_moved(self, line: str) -> bool:
+        """Tell whether the way to the gateway begins at another address than the contact's."""
+        agent = self._lines.get(line)
+        return agent is not None and agent.has_moved
 
     async def unregister(self, line: str) -> None:
         """End the line's calls, un-register it, close its socket."""
-        agent = self._lines.pop(line, None)
-        retired = [each for each in self._retired if each.user_agent.line == line]
-        agents = [*retired, agent] if agent else retired
+        agents = [each for each in self._retired if each.user_agent.line == line]
+        agents += [
+            each for each in (self._lines.pop(line, None), self._joining.pop(line, None)) if each
+        ]
         await asyncio.gather(*(self._bid_farewell(each) for each in agents))
 
     async def dial(self, line: str, number: str) -> PlacedCall:
@@ -196,26 +218,47 @@ class NativeBackend(Backend):
         transport.on_unreachable = user_agent.unreachable
         return _Agent(user_agent=user_agent, transport=transport, listener=listener)
 
-    def _retire(self, agent: _Agent, successor: Account) -> None:
-        """Let a user agent that has a successor finish its calls.
+    async def _join(self, agent: _Agent, former: _Agent | None, *, time_limit: float) -> Registered:
+        """Register a user agent in the place of a former one."""
+        account = agent.user_agent.account
+        same = former if former and former.is_same_extension(account) else None
+        if same and same.registration.was_registered:
+            agent.registration.trust()
+        try:
+            return await agent.registration.register(time_limit=time_limit)
+        except ExtensionUnavailableError:
+            # Our own contact of before may be the other device that the gateway counts.
+            if same and same.has_moved:
+                await agent.registration.remove(same.registration.contact, time_limit=_FAREWELL)
+            raise
 
-        Its binding is removed if it was another extension's. A gateway that keeps one binding
-        for each extension would take the removal of the old contact for the new one's.
-        """
+    def _retire(self, agent: _Agent, successor: _Agent) -> None:
+        """Let a user agent that has a successor finish its calls."""
         agent.listener.current = False
         self._retired.append(agent)
-        remove = agent.user_agent.account.extension != successor.extension
-        task = asyncio.get_running_loop().create_task(self._see_off(agent, remove=remove))
+        task = asyncio.get_running_loop().create_task(self._see_off(agent, successor))
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)
 
-    async def _see_off(self, agent: _Agent, *, remove: bool) -> None:
-        """Wait for the last call, then close."""
-        registration = agent.user_agent.registration
-        if remove:
+    async def _see_off(self, agent: _Agent, successor: _Agent) -> None:
+        """Remove the former binding where it still stands, wait for the last call, then close.
+
+        Another extension's is always removed. Of the same extension, only what the gateway
+        itself lists beside the new one: a gateway that keeps one binding for each extension
+        would take the removal of the old contact for the new one's.
+        """
+        registration = agent.registration
+        if agent.user_agent.account.extension != successor.user_agent.account.extension:
             await registration.unregister(time_limit=_FAREWELL)
         else:
             registration.forget()
+            former = registration.contact
+            if any(uri.matches(former) for uri in successor.registration.others):
+                await successor.registration.remove(former, time_limit=_FAREWELL)
+        if not agent.has_moved:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER):
+                    await agent.closed.wait()
         await agent.user_agent.idle()
         agent.close()
         if agent in self._retired:
@@ -237,7 +280,7 @@ class NativeBackend(Backend):
 
     def _sessions(self) -> list[Session]:
         """Give every call of every line."""
-        agents = (*self._lines.values(), *self._retired)
+        agents = (*self._lines.values(), *self._joining.values(), *self._retired)
         return [session for agent in agents for session in agent.user_agent.sessions]
 
     def _session(self, call: str) -> Session:

@@ -61,10 +61,11 @@ class Registration:
         the way to the gateway is still where the contact says.
         """
         self.account = account
+        self.contact = contact
         self.registered: Registered | None = None
+        self.others: tuple[SipUri, ...] = ()
         self._requester = requester
         self._clock = clock
-        self._contact = contact
         self._finish = finish
         self._on_refreshed = on_refreshed
         self._on_lost = on_lost
@@ -85,7 +86,8 @@ class Registration:
         self._waiter: asyncio.Future[Outcome] | None = None
         self._refresh: Timer | None = None
         self._may_be_bound = False
-        self._was_registered = False
+        self.was_registered = False
+        self._expires = account.expires
         self._heard_noise = False
         self._lengthened = False
 
@@ -105,7 +107,7 @@ class Registration:
 
     async def register(self, *, time_limit: float) -> Registered:
         """Register; raises a RegistrationError, after `time_limit` seconds at the latest."""
-        outcome = await self._run(self.account.expires, time_limit)
+        outcome = await self._run(self._expires, time_limit)
         if isinstance(outcome, RegistrationError):
             raise outcome
         return outcome
@@ -131,6 +133,41 @@ class Registration:
         self.stop()
         self.registered = None
         self._may_be_bound = False
+
+    def trust(self) -> None:
+        """Know that the gateway took these credentials before: a 403 says nothing of them."""
+        self.was_registered = True
+
+    async def remove(self, contact: SipUri, *, time_limit: float) -> None:
+        """Remove a former contact of ours (§10.2.2), and find out whether ours is still there.
+
+        A gateway that keeps one binding for each extension may take the removal for ours.
+        """
+        waiter: asyncio.Future[Response | None] = asyncio.get_running_loop().create_future()
+
+        def over(response: Response | None) -> None:
+            """Hand over what became of it."""
+            if not waiter.done() and (response is None or response.status >= 200):
+                waiter.set_result(response)
+
+        exchange = Exchange(
+            self._requester,
+            self._request(0, contact),
+            ClientUser(on_response=over, on_failure=lambda _: over(None)),
+            next_cseq=self._next_cseq,
+        )
+        exchange.start()
+        response = None
+        try:
+            async with asyncio.timeout(time_limit):
+                response = await waiter
+        except TimeoutError:
+            pass
+        finally:
+            exchange.abandon()
+        listed = _listed(response) if response else []
+        if not any(uri.matches(self.contact) for uri in listed):
+            self.verify()
 
     def verify(self) -> None:
         """Refresh at once, because the gateway may have forgotten us."""
@@ -187,7 +224,7 @@ class Registration:
         """Send a REGISTER within an attempt."""
         exchange = Exchange(
             self._requester,
-            self._request(expires),
+            self._request(expires, self.contact),
             ClientUser(
                 on_response=lambda response: self._respond(response, expires, done),
                 on_failure=lambda failure: self._failed(failure, done),
@@ -198,7 +235,7 @@ class Registration:
         self._may_be_bound = self._may_be_bound or expires > 0
         exchange.start()
 
-    def _request(self, expires: int) -> Request:
+    def _request(self, expires: int, contact: SipUri) -> Request:
         """Make a REGISTER."""
         own = NameAddress(None, self.address_of_record)
         request = Request("REGISTER", self.registrar)
@@ -208,7 +245,7 @@ class Registration:
         request.headers.add("Call-ID", self._call_id)
         request.headers.add("CSeq", f"{self._next_cseq()} REGISTER")
         self._finish(request)
-        request.headers.set("Contact", str(NameAddress(None, self._contact)))
+        request.headers.set("Contact", str(NameAddress(None, contact)))
         request.headers.add("Expires", str(expires))
         return request
 
@@ -226,6 +263,7 @@ class Registration:
             wanted = response.min_expires
             if wanted and expires < wanted <= _LONGEST_EXPIRES:
                 self._lengthened = True
+                self._expires = wanted
                 self._send(wanted, attempt.limit, done)
                 return
         asked = attempt.exchange.credentials_sent
@@ -246,12 +284,13 @@ class Registration:
         if expires and not granted:
             self.registered = None
             return RegistrationRefusedError(code=str(response.status), phrase=response.reason)
-        registered = Registered(local_address=self._contact.host, expires=granted)
+        registered = Registered(local_address=self.contact.host, expires=granted)
         if expires == 0:
             self.registered = None
             return registered
         self.registered = registered
-        self._was_registered = True
+        self.others = tuple(uri for uri in _listed(response) if not uri.matches(self.contact))
+        self.was_registered = True
         delay = min(granted / 2, max(granted - _MARGIN, granted / 3))
         self._refresh = self._clock.call_later(
             max(delay, _SHORTEST_REFRESH), lambda: self._refresh_now(granted)
@@ -264,7 +303,7 @@ class Registration:
         contacts = response.contacts
         for contact in contacts if contacts != "*" else []:
             text = contact.parameter("expires") or ""
-            if contact.uri.matches(self._contact) and text.isascii() and text.isdigit():
+            if contact.uri.matches(self.contact) and text.isascii() and text.isdigit():
                 return min(int(text[:9]), _LONGEST_EXPIRES)
         return min(expires if response.expires is None else response.expires, _LONGEST_EXPIRES)
 
@@ -274,7 +313,7 @@ class Registration:
             self.lost(self._unreachable())
             return
         limit = min(_REFRESH_WITHIN, max(granted / 2, _SHORTEST_REFRESH))
-        self._begin(self.account.expires, limit, self._refreshed)
+        self._begin(self._expires, limit, self._refreshed)
 
     def _refreshed(self, outcome: Outcome) -> None:
         """Tell what became of a refresh."""
@@ -327,13 +366,27 @@ class Registration:
         match response.status:
             case 401 | 407 if credentials_sent and not is_stale(response):
                 return CredentialsRejectedError(user_id=account.user_id)
-            case 403 if credentials_sent and not self._was_registered:
+            case 403 if credentials_sent and not self.was_registered:
                 return CredentialsRejectedError(user_id=account.user_id)
             case 403 | 404:
                 return ExtensionUnavailableError(
                     extension=account.extension, code=str(response.status)
                 )
-        return RegistrationRefusedError(code=str(response.status), phrase=response.reason)
+        error = RegistrationRefusedError(code=str(response.status), phrase=response.reason)
+        error.retry_after = response.retry_after
+        return error
+
+
+def _listed(response: Response) -> list[SipUri]:
+    """Give the contacts that a 200 lists as bound (§10.3, step 8)."""
+    contacts = response.contacts
+    if contacts == "*" or not 200 <= response.status < 300:
+        return []
+    return [
+        contact.uri
+        for contact in contacts
+        if isinstance(contact.uri, SipUri) and contact.parameter("expires") != "0"
+    ]
 
 
 def _unusual(port: int) -> int | None:

@@ -35,7 +35,7 @@ def local_address_towards(gateway: str, port: int, family: Family) -> str:
         try:
             probe.connect((gateway, port))
         except OSError as error:
-            raise GatewayUnreachableError(address=gateway, family=family) from error
+            raise _no_way(gateway, family) from error
         return str(probe.getsockname()[0])
 
 
@@ -83,7 +83,7 @@ class UdpTransport:
             return cls(sock, gateway)
         except OSError as error:
             sock.close()
-            raise GatewayUnreachableError(address=gateway, family=family) from error
+            raise _no_way(gateway, family) from error
 
     def send(self, data: bytes, destination: Address) -> None:
         """Send a datagram; a failure is told by `on_unreachable`, later."""
@@ -155,6 +155,13 @@ class UdpTransport:
 
 def _ignore(*_: object) -> None:
     """Take whatever is told and do nothing."""
+
+
+def _no_way(gateway: str, family: Family) -> GatewayUnreachableError:
+    """Say that there is no way to the gateway, so that nothing was sent."""
+    error = GatewayUnreachableError(address=gateway, family=family)
+    error.sent = False
+    return error
 
 
 def _socket_family(family: Family) -> socket.AddressFamily:

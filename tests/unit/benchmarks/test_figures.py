@@ -98,14 +98,14 @@ def test_silence_is_short_and_full_of_holes() -> None:
 
 
 def test_names_stay() -> None:
-    """Every figure is there under its name."""
-    assert set(command.NAMES) == NAMES
+    """Every figure is there under its name, whatever came after."""
+    assert set(command.NAMES) >= NAMES
 
 
 def test_every_figure_is_explained() -> None:
     """docs/figures.md tells what each one means."""
     text = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
-    missing = {name for name in NAMES if f"`{name}`" not in text}
+    missing = {name for name in command.NAMES if f"`{name}`" not in text}
     assert not missing
 
 

@@ -175,10 +175,100 @@ class NumberInvalidError(CallError):
     reason = "number_invalid"
 
 
-class NumberEmergencyError(CallError):
-    """110, 118 and 119 are not dialled from here. Placeholder: number."""
+class CallForbiddenError(CallError):
+    """The owner's settings forbid the call. Placeholder: number."""
+
+    reason = "call_forbidden"
+
+
+class NumberEmergencyError(CallForbiddenError):
+    """Dialling 110, 118 and 119 is not switched on. Placeholder: number."""
 
     reason = "number_emergency"
+
+
+class EmergencyFromAutomationError(CallForbiddenError):
+    """Automations may not dial emergency numbers. Placeholder: number."""
+
+    reason = "emergency_from_automation"
+
+
+class NumberBlockedError(CallForbiddenError):
+    """The owner blocked the number. Placeholder: number."""
+
+    reason = "number_blocked"
+
+
+class CostNotAllowedError(CallForbiddenError):
+    """The owner does not allow numbers of this cost class. Placeholders: number, cost."""
+
+    reason = "cost_not_allowed"
+
+
+class NumberNotDialableError(CallError):
+    """Hikari Denwa cannot dial the number. Placeholder: number."""
+
+    reason = "number_not_dialable"
+
+
+class NumberTooShortError(NumberNotDialableError):
+    """Digits are missing. Placeholder: number."""
+
+    reason = "number_too_short"
+
+
+class NumberTooLongError(NumberNotDialableError):
+    """There are more digits than such a number has. Placeholder: number."""
+
+    reason = "number_too_long"
+
+
+class NumberNotInPlanError(NumberNotDialableError):
+    """The numbering plan has no such number. Placeholder: number."""
+
+    reason = "number_not_in_plan"
+
+
+class NumberCarrierSelectError(NumberNotDialableError):
+    """The number selects another carrier (00XY). Placeholder: number."""
+
+    reason = "number_carrier_select"
+
+
+class NumberNotOfferedError(NumberNotDialableError):
+    """A service that Hikari Denwa does not connect to. Placeholder: number."""
+
+    reason = "number_not_offered"
+
+
+class NumberPrefixMisplacedError(NumberNotDialableError):
+    """184 or 186 stands where it means nothing. Placeholder: number."""
+
+    reason = "number_prefix_misplaced"
+
+
+class FamilyConflictError(CallError):
+    """No IP family that the line has reaches the callee. Placeholder: number."""
+
+    reason = "family_conflict"
+
+
+class CalleeNeedsIPv4Error(FamilyConflictError):
+    """The callee takes IPv4 alone. Placeholder: number."""
+
+    reason = "callee_needs_ipv4"
+
+
+class CalleeNeedsIPv6Error(FamilyConflictError):
+    """The callee takes IPv6 alone. Placeholder: number."""
+
+    reason = "callee_needs_ipv6"
+
+
+class EmergencyNeedsIPv4Error(FamilyConflictError):
+    """Emergency numbers are reached over IPv4 alone in the East. Placeholder: number."""
+
+    reason = "emergency_needs_ipv4"
 
 
 class DigitsInvalidError(CallError):

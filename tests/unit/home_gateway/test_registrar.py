@@ -395,3 +395,13 @@ async def test_answer_goes_to_the_vias_port_without_rport() -> None:
         assert sender.inbox.empty()
         sender.send(text.replace("z9hG4bK", "z9hG4bKother"))
         assert f"rport={sender.port}" in (await sender.receive()).header("Via")
+
+
+async def test_extension_that_is_not_among_the_called_numbers() -> None:
+    """着信番号 lacks it: REGISTER works, and nothing rings."""
+    slots = tuple(replace(slot, rings=slot.number != "3") for slot in GatewayConfig().slots)
+    async with HomeGateway(GatewayConfig(slots=slots)) as gateway, HandPhone(gateway) as phone:
+        assert (await phone.register()).status == 200
+        with pytest.raises(NotRegisteredError):
+            await gateway.ring()
+        assert await phone.nothing_comes(0.05)

@@ -40,7 +40,11 @@ _BUSY = "0451110486"
 
 @dataclass(kw_only=True)
 class Soak:
-    """What came of a run. ``growth`` and ``memory`` (every hundred calls) are in bytes."""
+    """What came of a run.
+
+    ``growth`` and ``memory`` (every hundred calls) are in bytes; ``faults`` are calls that did
+    not go their way, ``violations`` what the gateway found to blame.
+    """
 
     calls: int = 0
     seconds: float = 0.0
@@ -48,14 +52,17 @@ class Soak:
     before: Holdings
     after: Holdings
     faults: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
 
 
-async def soak(calls: int, *, warm_up: int = 0, backend: str = "native") -> Soak:
+async def soak(
+    calls: int, *, warm_up: int = 0, per_second: float = 40.0, backend: str = "native"
+) -> Soak:
     """Make so many calls after those that warm up, from whose end on the memory counts.
 
-    An engine keeps what it has answered for 32 s (RFC 3261 and RFC 6026, timers H, J, L and M), so
-    that its memory is flat only when that much time has passed.
+    An engine keeps what it has answered for 32 s (RFC 3261 and RFC 6026, timers H, J, L and M): its
+    memory is flat only when that much time has passed, and only while calls come at an even rate.
     """
     config = GatewayConfig(calls=replace(CallConfig(), max_outside_calls=len(EXTENSIONS)))
     async with HomeGateway(config) as gateway:
@@ -64,7 +71,8 @@ async def soak(calls: int, *, warm_up: int = 0, backend: str = "native") -> Soak
         client = EngineClient(ChildLauncher(backend=backend))
         await client.start()
         try:
-            return await _Run(gateway, client, calls, warm_up).run()
+            pace = len(EXTENSIONS) / per_second
+            return await _Run(gateway, client, calls, warm_up, pace).run()
         finally:
             await client.close()
 
@@ -73,13 +81,14 @@ class _Run:
     """One run."""
 
     def __init__(
-        self, gateway: HomeGateway, client: EngineClient, calls: int, warm_up: int
+        self, gateway: HomeGateway, client: EngineClient, calls: int, warm_up: int, pace: float
     ) -> None:
-        """Take both sides, and how many calls are to be made."""
+        """Take both sides, how many calls are to be made, and the seconds for one on a line."""
         self._gateway = gateway
         self._client = client
         self._wanted = calls + warm_up
         self._warm_up = warm_up
+        self._pace = pace
         self._made = 0
         self._over = 0
         self._settled = 0
@@ -116,7 +125,6 @@ class _Run:
                 group.create_task(self._keep_calling(extension))
         seconds = time.monotonic() - began
         after = self._look()
-        self._faults += [str(each) for each in self._gateway.violations]
         return Soak(
             calls=self._over,
             seconds=seconds,
@@ -124,13 +132,17 @@ class _Run:
             before=before,
             after=after,
             faults=self._faults,
+            violations=[str(each) for each in self._gateway.violations],
             memory=self._memory,
         )
 
     async def _keep_calling(self, extension: str) -> None:
         """Make one call after the other on one line."""
         line = self._lines[extension]
+        due = time.monotonic()
         while self._made < self._wanted:
+            due = max(due + self._pace, time.monotonic() - self._pace)
+            await asyncio.sleep(due - time.monotonic())
             kind = self._kinds[self._made % len(self._kinds)]
             self._made += 1
             try:

@@ -40,6 +40,7 @@ async def test_calls_leave_nothing_in_the_engine() -> None:
     """Calls of all kinds on all lines end as they should; no port, file or thread is left."""
     outcome = await soak(_CALLS, warm_up=_WARM_UP)
     assert not outcome.faults
+    assert not outcome.violations
     assert outcome.calls == _CALLS + _WARM_UP
     assert outcome.after.descriptors == outcome.before.descriptors
     assert outcome.after.threads == outcome.before.threads

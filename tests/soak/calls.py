@@ -141,10 +141,10 @@ class _Run:
         line = self._lines[extension]
         due = time.monotonic()
         while self._made < self._wanted:
-            due = max(due + self._pace, time.monotonic() - self._pace)
-            await asyncio.sleep(due - time.monotonic())
             kind = self._kinds[self._made % len(self._kinds)]
             self._made += 1
+            due = max(due + self._pace, time.monotonic() - self._pace)
+            await asyncio.sleep(due - time.monotonic())
             try:
                 await kind(extension, line)
             except (TimeoutError, AssertionError) as error:

@@ -28,8 +28,8 @@ _SEPARATOR_CATEGORIES = frozenset({"Cf", "Pd", "Zs"})
 _LOOK_ALIKES = str.maketrans({"♯": "#", "∗": "*"})
 _TEL = re.compile(r"tel:", re.IGNORECASE)
 _PHONE = re.compile(r"(?P<number>0[0-9]+)(?P<rest>[*#][0-9*#]*)?")
-_AFTER_NUMBER = re.compile(r"(\*[0-9]+)?#?")
-_SPECIAL_WITH_END = re.compile(r"(?P<number>1[0-9]{2})#")
+_SUB_ADDRESS = re.compile(r"\*[0-9]+")
+_WITH_END = re.compile(r"[0-9][0-9*]*#")
 _EXACT_EMERGENCY = re.compile(r"11[089]")
 _INSIDE = re.compile(r"[0-9]{1,2}")
 _INSIDE_LONGER = re.compile(r"[2-9][0-9]{2,3}")
@@ -277,6 +277,9 @@ def _find(digits: str, extensions: frozenset[str], area_code: str | None) -> _Fo
     if digits.startswith(_JAPAN_FROM_ABROAD):
         # A detour by the international exchange must not dress a number up as another.
         digits = _national(digits.removeprefix(_INTERNATIONAL))
+    if _WITH_END.fullmatch(digits) and not _SERVICE.fullmatch(digits):
+        # The key that ends a number on a telephone; what we send is whole anyway.
+        digits = digits.removesuffix("#")
     if is_emergency(digits):
         return _find_emergency(digits)
     if _INSIDE.fullmatch(digits) or (digits in extensions and _INSIDE_LONGER.fullmatch(digits)):
@@ -284,19 +287,16 @@ def _find(digits: str, extensions: frozenset[str], area_code: str | None) -> _Fo
         reason = None if known else NumberReason.EXTENSION_UNKNOWN
         return _Found(NumberKind.EXTENSION, CostClass.INTERNAL, digits, digits, reason)
     if phone := _PHONE.fullmatch(digits):
-        found = _find_phone(phone["number"], digits.removesuffix("#"))
-        fits = _AFTER_NUMBER.fullmatch(phone["rest"] or "")
+        found = _find_phone(phone["number"], digits)
+        fits = phone["rest"] is None or _SUB_ADDRESS.fullmatch(phone["rest"])
         return found if fits else _unfit(found, NumberReason.NOT_IN_PLAN)
-    if special := _SPECIAL_WITH_END.fullmatch(digits):
-        digits = special["number"]
     return _find_short(digits, area_code)
 
 
 def _find_emergency(digits: str) -> _Found:
     """Tell an emergency number that can be dialled from what only looks like one."""
-    number = digits.removesuffix("#")
-    found = _Found(NumberKind.EMERGENCY, CostClass.EMERGENCY, number, number)
-    if _EXACT_EMERGENCY.fullmatch(number):
+    found = _Found(NumberKind.EMERGENCY, CostClass.EMERGENCY, digits, digits)
+    if _EXACT_EMERGENCY.fullmatch(digits):
         return found
     return _unfit(found, NumberReason.NOT_IN_PLAN)
 

@@ -51,6 +51,7 @@ ALONE = (
         names=("playout_gap_pct_at_loss_5", "playout_delay_ms_at_loss_5"),
         measure=playout.measure_loss,
     ),
+    LonePart(names=("playout_by_network",), measure=playout.measure_networks),
     LonePart(names=("dtmf_hit_pct", "dtmf_false_per_hour"), measure=digits.measure),
     LonePart(names=("soak_calls_rss_growth_mib",), measure=endurance.measure),
 )

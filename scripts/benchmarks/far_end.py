@@ -156,13 +156,13 @@ class FarEndProcess:
         await asyncio.gather(*(call.hang_up() for call in crowd if not call.is_over))
         return {}
 
-    async def say_numbers(self, loss: float) -> dict[str, Any]:
-        """Say numbered frames into the call, and lose a share of the packets."""
+    async def say_numbers(self, **faults: float) -> dict[str, Any]:
+        """Say numbered frames into the call, with faults of the network on their way."""
         if self._call is None:
             raise FarEndError("there is no call")
         await self._call.answered(ANSWER_SECONDS)
         if self._call.media:
-            self._call.media.impair(loss=loss)
+            self._call.media.impair(**faults)
         self._numbered.said.clear()
         self._call.play(self._numbered)
         return {}

@@ -8,13 +8,17 @@ from custom_components.hikari_denwa.telephony.engine.protocol import SILENCE, So
 
 
 def frame(index: int) -> bytes:
-    """Return the payload of a frame; no two of the first 65000 are the same."""
-    return b"\x80" + index.to_bytes(2) + b"\x80" * 157
+    """Return the payload of a frame; no two of the first 65000 are the same.
+
+    The index is at the end: after a gap the first 10 ms are led over from what was made up.
+    """
+    return b"\x80" * 157 + index.to_bytes(2) + b"\x80"
 
 
 def index_of(payload: bytes) -> int | None:
     """Return which frame a payload is, or None for none of ours."""
-    return int.from_bytes(payload[1:3]) if frame(int.from_bytes(payload[1:3])) == payload else None
+    index = int.from_bytes(payload[157:159])
+    return index if frame(index)[80:] == payload[80:] else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +51,7 @@ class Listener:
         """Let 20 ms pass in which these packets arrived."""
         for packet in packets:
             self.buffer.put(packet, len(self.heard) * 0.02)
-        self.heard.append(self.buffer.take())
+        self.heard.append(self.buffer.take(len(self.heard) * 0.02))
 
     def quiet(self, periods: int) -> None:
         """Let time pass in which nothing arrived."""

@@ -12,6 +12,15 @@ import pytest
 from custom_components.hikari_denwa.telephony.audio.dtmf import DtmfDetector, digit_frames
 from custom_components.hikari_denwa.telephony.engine.native.rtp import session as session_module
 from custom_components.hikari_denwa.telephony.engine.native.rtp.packet import RtpPacket
+from custom_components.hikari_denwa.telephony.engine.native.rtp.payload import (
+    KeyEvent,
+    PayloadFormat,
+)
+from custom_components.hikari_denwa.telephony.engine.native.rtp.rtcp import (
+    ControlPacket,
+    ReportBlock,
+    SenderInfo,
+)
 from custom_components.hikari_denwa.telephony.engine.native.rtp.session import (
     PlayedFrame,
     RtpSession,
@@ -44,6 +53,10 @@ class _Peer:
         self.socket.bind((address, 0))
         self.address = address
         self.port: int = self.socket.getsockname()[1]
+        self.control = socket.socket(family, socket.SOCK_DGRAM)
+        self.control.setblocking(False)
+        self.control.bind((address, 0))
+        self.control_port: int = self.control.getsockname()[1]
         self._stream = Stream()
         self._sent = 0
 
@@ -60,6 +73,20 @@ class _Peer:
         packet = RtpPacket.decode(datagram)
         assert packet is not None
         return packet
+
+    async def report(self) -> ControlPacket:
+        """Wait for the next report, which must be well formed."""
+        async with asyncio.timeout(5):
+            datagram = await asyncio.get_running_loop().sock_recv(self.control, 2048)
+        report = ControlPacket.decode(datagram)
+        assert report is not None
+        assert b"\x81\xca" in datagram
+        return report
+
+    def close(self) -> None:
+        """Give the ports back."""
+        self.socket.close()
+        self.control.close()
 
     def nothing_came(self) -> bool:
         """Tell whether no packet waits."""
@@ -131,7 +158,7 @@ async def session(address: str, ears: _Ears) -> AsyncIterator[RtpSession]:
 def peer(address: str) -> Iterator[_Peer]:
     """Return the other side."""
     made = _Peer(address)
-    with contextlib.closing(made.socket):
+    with contextlib.closing(made):
         yield made
 
 
@@ -431,7 +458,9 @@ async def test_remote_taken_away(
 
 async def test_other_payload_type(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
     """PCMU may have another number in the offer; then it has that both ways."""
-    session.set_remote(peer.address, peer.port, payload_type=97)
+    session.set_remote(
+        peer.address, peer.port, payload_format=PayloadFormat(send_type=97, receive_type=97)
+    )
     session.start()
     assert (await peer.receive()).payload_type == 97
     peer.send(session, replace(Stream().packet(0), payload_type=97))
@@ -471,3 +500,182 @@ async def test_closing_from_within(address: str, peer: _Peer) -> None:
     await peer.receive()
     await asyncio.sleep(0.05)
     assert peer.nothing_came()
+
+
+async def test_reports(session: RtpSession, peer: _Peer) -> None:
+    """What both sides have seen of each other goes forth and back, and then goodbye is said."""
+    session.set_remote(peer.address, peer.port, control_port=peer.control_port)
+    session.start()
+    first = await peer.receive()
+    for index in (0, 1, 3):
+        peer.send(session, Stream().packet(index))
+    session._reports._due = 0.0
+    report = await peer.report()
+    assert report.ssrc == first.ssrc
+    assert report.sender is not None
+    assert report.sender.packets >= 1
+    assert report.sender.octets == 160 * report.sender.packets
+    offset = (report.sender.timestamp - first.timestamp) & 0xFFFFFFFF
+    assert offset == 160 * (report.sender.packets - 1)
+    (block,) = report.blocks
+    assert (block.ssrc, block.lost, block.highest_sequence) == (1, 1, 103)
+    assert block.fraction_lost == 64
+    assert (block.last_report, block.since_last_report) == (0, 0)
+
+    ours = ReportBlock(
+        ssrc=first.ssrc,
+        fraction_lost=0,
+        lost=7,
+        highest_sequence=0,
+        jitter=24,
+        last_report=(report.sender.ntp >> 16) & 0xFFFFFFFF,
+    )
+    said = ControlPacket(
+        ssrc=1,
+        sender=SenderInfo(ntp=0x1122334455667788, timestamp=0, packets=3, octets=480),
+        blocks=(ours,),
+        cname="peer",
+    )
+    peer.control.sendto(said.encode(), (peer.address, session.local_port + 1))
+    await asyncio.sleep(0.05)
+    reports = session.statistics.reports
+    assert (reports.received, reports.far_lost, reports.far_jitter) == (1, 7, 3.0)
+    assert reports.round_trip is not None
+    assert 0 <= reports.round_trip < 1
+    session._reports._due = 0.0
+    (block,) = (await peer.report()).blocks
+    assert block.last_report == 0x33445566
+    assert block.since_last_report >= 0.03 * 65536
+    assert (block.fraction_lost, block.lost) == (0, 1)
+
+    session.close()
+    assert (await peer.report()).gone == (first.ssrc,)
+
+
+async def test_reports_of_others(session: RtpSession, peer: _Peer) -> None:
+    """Reports from another host, and what is no report, change nothing and are not answered."""
+    session.set_remote(peer.address, peer.port, control_port=peer.control_port)
+    session.start()
+    good = ControlPacket(ssrc=1, cname="x").encode()
+    peer.control.sendto(b"\x80\xc8\x00", (peer.address, session.local_port + 1))
+    await asyncio.sleep(0.02)
+    assert session.statistics.reports.refused == 1
+    if peer.address == "127.0.0.1":
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.2", 0))
+            stranger.sendto(good, (peer.address, session.local_port + 1))
+        await asyncio.sleep(0.02)
+    assert session.statistics.reports.received == 0
+
+
+async def test_report_without_sound_of_ours(session: RtpSession, peer: _Peer) -> None:
+    """Who sends nothing reports as a receiver (RFC 3550 §6.4)."""
+    session.set_remote(peer.address, peer.port, control_port=peer.control_port)
+    session.set_direction(send=False, receive=True)
+    session.start()
+    session._reports._due = 0.0
+    report = await peer.report()
+    assert report.sender is None
+    assert report.blocks == ()
+
+
+async def test_nobody_hears_of_who_never_spoke(session: RtpSession, peer: _Peer) -> None:
+    """Without a packet of ours there is no goodbye (RFC 3550 §6.3.7)."""
+    session.set_remote(peer.address, peer.port, control_port=peer.control_port)
+    session.close()
+    await asyncio.sleep(0.02)
+    with pytest.raises(BlockingIOError):
+        peer.control.recv(2048)
+
+
+async def test_silent_for(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """The time without sound counts only while sound should come; packets and reports end it."""
+    assert session.statistics.silent_for is None
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    await asyncio.sleep(0.1)
+    silent = session.statistics.silent_for
+    assert silent is not None
+    assert silent >= 0.09
+    peer.send(session)
+    await ears.until(len(ears.of(SoundDirection.FAR)) + 2)
+    silent = session.statistics.silent_for
+    assert silent is not None
+    await asyncio.sleep(0.1)
+    session.set_direction(send=True, receive=False)
+    assert session.statistics.silent_for is None
+    session.set_direction(send=True, receive=True)
+    silent = session.statistics.silent_for
+    assert silent is not None
+    assert silent < 0.09
+    await asyncio.sleep(0.1)
+    report = ControlPacket(ssrc=1, cname="x").encode()
+    peer.control.sendto(report, (peer.address, session.local_port + 1))
+    await asyncio.sleep(0.02)
+    silent = session.statistics.silent_for
+    assert silent is not None
+    assert silent < 0.09
+
+
+async def test_alaw(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """A-law goes over the wire, µ-law to who listens."""
+    law = PayloadFormat(send_type=8, receive_type=8, alaw=True)
+    session.set_remote(peer.address, peer.port, payload_format=law)
+    session.start()
+    sent = await peer.receive()
+    assert (sent.payload_type, sent.payload) == (8, b"\xd5" * 160)
+    peer.send(session, replace(Stream().packet(0), payload_type=8, payload=b"\x2a" * 160))
+    far = await ears.until(8)
+    assert b"\x00" * 160 in {played.payload for played in far}
+
+
+async def test_keys_as_events(session: RtpSession, peer: _Peer) -> None:
+    """A key goes out as an event: one time stamp, growing duration, its end three times."""
+    agreed = PayloadFormat(event_type=101)
+    session.set_remote(peer.address, peer.port, payload_format=agreed)
+    session.start()
+    await peer.receive()
+    sending = asyncio.create_task(session.send_digits("5#"))
+    packets = [await peer.receive() for _ in range(24)]
+    await sending
+    events = [packet for packet in packets if packet.payload_type == 101]
+    assert len(events) == 14
+    for key, press in ((5, events[:7]), (11, events[7:])):
+        assert len({packet.timestamp for packet in press}) == 1
+        assert [packet.marker for packet in press] == [True] + [False] * 6
+        read = [(p.payload[0], p.payload[1] >> 7, int.from_bytes(p.payload[2:])) for p in press]
+        durations = [160, 320, 480, 640, 800, 800, 800]
+        assert read == [(key, at >= 4, duration) for at, duration in enumerate(durations)]
+    sequences = [packet.sequence for packet in packets]
+    assert {(b - a) & 0xFFFF for a, b in itertools.pairwise(sequences)} == {1}
+
+
+async def test_keys_of_the_far_side(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """A key that comes as an event is told once, and no tone is looked for any more."""
+    agreed = PayloadFormat(event_type=101)
+    session.set_remote(peer.address, peer.port, payload_format=agreed)
+    session.start()
+    stream = Stream()
+    for at in range(7):
+        event = KeyEvent("9", 160 * min(at + 1, 5), at == 0, at >= 4).encode()
+        packet = replace(stream.packet(at), payload_type=101, payload=event)
+        if at not in {0, 4}:
+            peer.send(session, replace(packet, timestamp=1000))
+    for at, payload in enumerate(digit_frames("9"), 7):
+        peer.send(session, replace(stream.packet(at), payload=payload))
+    await ears.until(20)
+    assert ears.digits == ["9"]
+
+
+async def test_events_that_were_not_agreed_on(
+    session: RtpSession, peer: _Peer, ears: _Ears
+) -> None:
+    """Without an agreement an event is no key, and keys go out as tones."""
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    event = KeyEvent("9", 160, first=True, end=False).encode()
+    peer.send(session, replace(Stream().packet(0), payload_type=101, payload=event))
+    await ears.until(5)
+    assert ears.digits == []
+    await session.send_digits("1")
+    assert all(packet.payload_type == 0 for packet in [await peer.receive() for _ in range(12)])

@@ -18,12 +18,12 @@ from .stream import frame, index_of
 
 def _next(source: SoundSource, count: int, *, leaves: bool = True) -> list[int | None]:
     """Return which frames go out next; None is silence or tones."""
-    return [index_of(source.next(leaves=leaves)) for _ in range(count)]
+    return [index_of(source.next(leaves=leaves)[0]) for _ in range(count)]
 
 
 def test_silence_at_first() -> None:
     """With nothing to say, silence goes out."""
-    assert SoundSource().next(leaves=True) == SILENCE
+    assert SoundSource().next(leaves=True) == (SILENCE, None)
 
 
 def test_pre_roll() -> None:
@@ -63,7 +63,7 @@ def test_frames_of_another_length(size: int) -> None:
     source = SoundSource()
     with pytest.raises(ValueError, match="160"):
         source.queue(bytes(size))
-    assert source.next(leaves=True) == SILENCE
+    assert source.next(leaves=True)[0] == SILENCE
 
 
 async def test_tones_take_the_place_of_sound() -> None:
@@ -73,7 +73,7 @@ async def test_tones_take_the_place_of_sound() -> None:
         source.queue(frame(index))
     sending = asyncio.create_task(source.digits("1"))
     await asyncio.sleep(0)
-    out = [source.next(leaves=True) for _ in range(12)]
+    out = [source.next(leaves=True)[0] for _ in range(12)]
     await sending
     assert tuple(out[:10]) == digit_frames("1")
     assert [index_of(payload) for payload in out[10:]] == [10, 11]
@@ -85,11 +85,11 @@ async def test_tones_wait_while_nothing_leaves() -> None:
     first = asyncio.create_task(source.digits("1"))
     second = asyncio.create_task(source.digits("2"))
     await asyncio.sleep(0)
-    assert [source.next(leaves=False) for _ in range(5)] == [SILENCE] * 5
-    out = [source.next(leaves=True) for _ in range(10)]
+    assert [source.next(leaves=False)[0] for _ in range(5)] == [SILENCE] * 5
+    out = [source.next(leaves=True)[0] for _ in range(10)]
     await asyncio.sleep(0)
     assert (first.done(), second.done()) == (True, False)
-    out += [source.next(leaves=True) for _ in range(10)]
+    out += [source.next(leaves=True)[0] for _ in range(10)]
     await second
     assert tuple(out) == digit_frames("1") + digit_frames("2")
 
@@ -100,11 +100,11 @@ async def test_cancelled_tones_stop() -> None:
     first = asyncio.create_task(source.digits("123456"))
     second = asyncio.create_task(source.digits("7"))
     await asyncio.sleep(0)
-    source.next(leaves=True)
+    source.next(leaves=True)[0]
     first.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await first
-    out = tuple(source.next(leaves=True) for _ in range(10))
+    out = tuple(source.next(leaves=True)[0] for _ in range(10))
     await second
     assert out == digit_frames("7")
 
@@ -127,7 +127,7 @@ async def test_no_digits(digits: str) -> None:
     source = SoundSource()
     with pytest.raises(DigitsInvalidError):
         await source.digits(digits)
-    assert source.next(leaves=True) == SILENCE
+    assert source.next(leaves=True)[0] == SILENCE
 
 
 def test_time_that_passes_over() -> None:

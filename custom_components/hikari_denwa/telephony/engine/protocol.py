@@ -341,6 +341,36 @@ class DtmfReceived(CallEvent):
     digit: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class SoundQuality:
+    """How a call sounds, from its beginning to now.
+
+    ``packets_lost`` never came, ``packets_late`` came too late to be heard; ``concealed_pct`` of
+    what was heard was made up. ``round_trip_ms`` is None where the far side does not report.
+    ``playout_delay_ms`` is how long packets wait here. ``r_factor`` (0 to 93.2) and ``mos`` (1 to
+    4.5) are ITU-T G.107's estimates of what is heard here.
+    """
+
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    packets_late: int
+    concealed_pct: float
+    jitter_ms: float
+    round_trip_ms: float | None
+    playout_delay_ms: float
+    r_factor: float
+    mos: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallQuality(CallEvent):
+    """How a call sounds: every ten seconds while it is connected, and before it ends."""
+
+    kind = "call_quality"
+    quality: SoundQuality
+
+
 class SoundDirection(IntEnum):
     """Whose sound a sound message carries."""
 

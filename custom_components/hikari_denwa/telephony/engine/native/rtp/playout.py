@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import audioop
 
-from ...protocol import FRAME_BYTES, SILENCE, SoundFlag
+from ...protocol import FRAME_BYTES, FRAME_SECONDS, SILENCE, SoundFlag
 from .concealment import Concealment, comfort_noise
-from .packet import COMFORT_NOISE, PCMU, RtpPacket, sequence_distance, timestamp_distance
+from .packet import COMFORT_NOISE, RtpPacket, sequence_distance, timestamp_distance
+from .payload import PayloadFormat
 
 # Distances are in samples of 8 kHz, of which a frame has as many as bytes.
 _START_DEPTH = 2 * FRAME_BYTES
@@ -18,14 +19,28 @@ _MOST_CHUNKS = 128
 
 _LATE_TAKES = 3
 _ADJUST_TAKES = 50
+# Where packets came late once they will again: a network's hiccups are seconds apart.
+_ADJUST_TAKES_AFTER_LATE = 500
 _IDLE_TAKES = 50
 _QUIET = 200
+_STILL = 127
 
 # RFC 3550 §A.1
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 _SEEN_BITS = 128
 _SAMPLES_PER_SECOND = 8000
+_COUNTED = (
+    "received",
+    "lost",
+    "reordered",
+    "duplicated",
+    "late",
+    "concealed",
+    "adjusted",
+    "played",
+    "gaps",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +49,9 @@ class PlayoutStatistics:
 
     ``concealed`` counts frames; ``adjusted`` those put in or left out to follow the far
     clock and the network's delay; ``restarted`` how often the buffer began anew;
-    ``jitter_ms`` is that of RFC 3550 §A.8.
+    ``played`` counts frames that were heard as they came, ``gaps`` the runs of concealed ones;
+    ``jitter_ms`` is that of RFC 3550 §A.8, ``delay_ms`` how long a packet waits to be played,
+    a running mean.
     """
 
     received: int = 0
@@ -45,7 +62,24 @@ class PlayoutStatistics:
     concealed: int = 0
     adjusted: int = 0
     restarted: int = 0
+    played: int = 0
+    gaps: int = 0
     jitter_ms: float = 0.0
+    delay_ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reception:
+    """What a reception report tells of the source that is heard (RFC 3550 §6.4.1).
+
+    ``highest_sequence`` counts on where the 16 bits wrap; ``jitter`` is in samples.
+    """
+
+    ssrc: int
+    highest_sequence: int
+    expected: int
+    received: int
+    jitter: float
 
 
 class _Stream:
@@ -58,9 +92,21 @@ class _Stream:
         self.received = 0
         self.expected = 0
         self.jitter = 0.0
+        self._first_sequence = packet.sequence
         self._sequence = (packet.sequence - 1) & 0xFFFF
         self._seen = 0
         self._transit: float | None = None
+
+    @property
+    def reception(self) -> Reception:
+        """Return what a report tells."""
+        return Reception(
+            ssrc=self.ssrc,
+            highest_sequence=self._first_sequence + self.expected - 1,
+            expected=self.expected,
+            received=self.received,
+            jitter=self.jitter,
+        )
 
     def continues(self, packet: RtpPacket) -> bool:
         """Tell whether a packet plausibly belongs here."""
@@ -98,13 +144,14 @@ class PlayoutBuffer:
 
     The position moves on by a frame with every ``take``, whatever came: what is not there
     by then is concealed, and dropped when it comes late. The delay starts at 40 ms,
-    grows by a frame when packets are late, shrinks when they are early for a second,
-    and starts anew after a jump: a new source, a new timestamp, a lasting change of delay.
+    grows by a frame when packets are late, shrinks by one, in a quiet frame if there is one,
+    when all are early for a second (for ten seconds once some were late), and starts anew
+    after a jump: a new source, a new timestamp, a lasting change of delay.
     """
 
     def __init__(self) -> None:
-        """Start empty: silence until a packet comes. ``payload_type`` is that of PCMU."""
-        self.payload_type = PCMU
+        """Start empty: silence until a packet comes. ``format`` tells what is played."""
+        self.format = PayloadFormat()
         self._concealment = Concealment()
         self._stream: _Stream | None = None
         self._candidate: RtpPacket | None = None
@@ -114,11 +161,19 @@ class PlayoutBuffer:
         self._noise: tuple[int, int] | None = None
         self._empty_takes = 0
         self._in_time = False
+        self._window_length = _ADJUST_TAKES
+        self._takes_since_growth = 0
         self._new_window()
-        self._counts = dict.fromkeys(
-            ("received", "lost", "reordered", "duplicated", "late", "concealed", "adjusted"), 0
-        )
+        self._counts = dict.fromkeys(_COUNTED, 0)
         self._restarted = 0
+        self._in_gap = False
+        self._taken_at: float | None = None
+        self._delay: float | None = None
+
+    @property
+    def _played_types(self) -> tuple[int, int]:
+        """Return the payload types of sound; some use theirs for ours as well."""
+        return self.format.receive_type, self.format.send_type
 
     @property
     def statistics(self) -> PlayoutStatistics:
@@ -131,7 +186,13 @@ class PlayoutBuffer:
             **counts,
             restarted=self._restarted,
             jitter_ms=stream.jitter * 1000 / _SAMPLES_PER_SECOND if stream else 0.0,
+            delay_ms=1000 * (self._delay or 0.0),
         )
+
+    @property
+    def reception(self) -> Reception | None:
+        """Return what to report of the source that is heard; None before its first packet."""
+        return self._stream.reception if self._stream is not None else None
 
     @property
     def delay(self) -> float:
@@ -157,8 +218,12 @@ class PlayoutBuffer:
         self._accept(self._stream, packet, arrived)
         return True
 
-    def take(self) -> tuple[bytes, SoundFlag]:
-        """Return the frame of the next 20 ms (160 bytes of µ-law), and whether it is made up."""
+    def take(self, now: float | None = None) -> tuple[bytes, SoundFlag]:
+        """Return the frame of the next 20 ms (160 bytes of µ-law), and whether it is made up.
+
+        ``now`` is loop time in seconds; without it the delay is not measured.
+        """
+        self._taken_at = now
         self._adjust()
         position = self._position
         if position is None:
@@ -166,16 +231,18 @@ class PlayoutBuffer:
         parts = self._cut(position)
         if self._surplus and _is_whole(parts) and self._may_leave_out(parts[0][1]):
             position += FRAME_BYTES
-            parts = self._cut(position)
+            left_out, parts = parts[0][1], self._cut(position)
+            if _is_whole(parts):
+                parts = [(0, self._concealment.splice(left_out, parts[0][1]))]
         self._position = position + FRAME_BYTES
         if not _is_whole(parts):
             return self._conceal(position, parts)
-        frame = parts[0][1]
         self._empty_takes = 0
         if self._noise and position > self._noise[0]:
             self._noise = None
-        self._concealment.good(frame)
-        return frame, SoundFlag.NONE
+        self._counts["played"] += 1
+        self._in_gap = False
+        return self._concealment.good(parts[0][1]), SoundFlag.NONE
 
     def catch_up(self) -> None:
         """Go on with the newest sound, after a long stall of our own."""
@@ -215,6 +282,7 @@ class PlayoutBuffer:
         self._chunks.clear()
         self._noise = None
         self._empty_takes = 0
+        self._window_length = _ADJUST_TAKES
         self._new_window()
 
     def _waiting(self) -> int:
@@ -246,10 +314,17 @@ class PlayoutBuffer:
         start = stream.timestamp + step
         if distance > 0:
             stream.timestamp = start
+        if packet.payload_type == self.format.event_type:
+            # The key is told elsewhere; its tone is not made, and is no loss.
+            if distance > 0:
+                self._noise = start, _STILL
+            return
         stream.measure_jitter(start, arrived)
-        if packet.payload_type == self.payload_type and packet.payload:
+        if packet.payload_type in self._played_types and packet.payload:
             leaps = step - distance * FRAME_BYTES > _RESTART_MARGIN
-            self._place(start, packet.payload, newest=distance > 0, leaps=leaps)
+            payload = self.format.from_wire(packet.payload)
+            self._place(start, payload, newest=distance > 0, leaps=leaps)
+            self._measure_delay(start, arrived)
         elif packet.payload_type == COMFORT_NOISE and packet.payload and distance > 0:
             self._noise = start, packet.payload[0] & 0x7F
 
@@ -276,6 +351,16 @@ class PlayoutBuffer:
         if margin < _JUMP and len(self._chunks) < _MOST_CHUNKS:
             self._chunks.setdefault(start, payload)
 
+    def _measure_delay(self, start: int, arrived: float) -> None:
+        """Take the time from a packet's arrival to its playing into the running mean."""
+        if self._position is None or self._taken_at is None or start < self._position:
+            return
+        until_next = self._taken_at + FRAME_SECONDS - arrived
+        delay = (start - self._position) / _SAMPLES_PER_SECOND + until_next
+        if self._delay is None:
+            self._delay = delay
+        self._delay += (delay - self._delay) / 64
+
     def _restart(self, start: int) -> None:
         """Begin the buffer anew so that a payload plays after the starting delay."""
         self._restarted += 1
@@ -289,6 +374,7 @@ class PlayoutBuffer:
         late_at, self._late_at = self._late_at, None
         in_time, self._in_time = self._in_time, False
         self._window_takes += 1
+        self._takes_since_growth += 1
         if in_time:
             self._late_takes = 0
         elif late_at is not None:
@@ -296,9 +382,9 @@ class PlayoutBuffer:
             if self._late_takes == _LATE_TAKES:
                 self._restart(late_at)
                 return
-        if late and self._window_takes > _LATE_TAKES and self._waiting() < _GROW_LIMIT:
+        if late and self._takes_since_growth > _LATE_TAKES and self._waiting() < _GROW_LIMIT:
             self._grow()
-        elif self._window_takes >= _ADJUST_TAKES:
+        elif self._window_takes >= self._window_length:
             self._judge_window(self._margin or 0)
 
     def _grow(self) -> None:
@@ -306,10 +392,12 @@ class PlayoutBuffer:
         if self._position is not None:
             self._counts["adjusted"] += 1
             self._position -= FRAME_BYTES
+            self._window_length = _ADJUST_TAKES_AFTER_LATE
+            self._takes_since_growth = 0
             self._new_window()
 
     def _judge_window(self, margin: int) -> None:
-        """Wait less from now on if every packet of a second came early by this much."""
+        """Wait less from now on if every packet of the window came early by this much."""
         self._new_window()
         if margin >= _RESTART_MARGIN and self._position is not None:
             self._restarted += 1
@@ -370,9 +458,15 @@ class PlayoutBuffer:
             self._stop()
             return SILENCE, SoundFlag.NONE
         self._counts["concealed"] += 1
-        frame = bytearray(self._concealment.missing())
+        self._counts["gaps"] += not self._in_gap
+        self._in_gap = True
+        frame = bytearray()
         for offset, piece in parts:
-            frame[offset : offset + len(piece)] = piece
+            if offset > len(frame):
+                frame += self._concealment.missing(offset - len(frame))
+            frame += self._concealment.good(piece)
+        if len(frame) < FRAME_BYTES:
+            frame += self._concealment.missing(FRAME_BYTES - len(frame))
         return bytes(frame), SoundFlag.CONCEALED
 
 

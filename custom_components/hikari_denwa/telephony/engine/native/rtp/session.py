@@ -7,15 +7,17 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from ....audio.dtmf import DtmfDetector
 from ....errors import SoundPortsExhaustedError
 from ...protocol import FRAME_BYTES, SILENCE, SoundDirection, SoundFlag
 from .pacing import Pacer
-from .packet import COMFORT_NOISE, PCMU, RtpPacket
+from .packet import COMFORT_NOISE, RtpPacket
+from .payload import KeyEvent, KeyEvents, PayloadFormat
 from .playout import PlayoutBuffer, PlayoutStatistics
+from .reports import Reports, ReportStatistics
 from .source import SoundSource
 
 _PORT_TRIES = 64
@@ -26,6 +28,9 @@ _READ_AT_ONCE = 128
 _SEND_CATCH_UP = 5
 # What we hear late is still of use to who listens or records, up to a second.
 _PLAY_CATCH_UP = 50
+_CONTROLS_AT_ONCE = 8
+# A key that is told as an event may be heard as a tone as well, this much earlier.
+_TONE_BEFORE_EVENT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,9 @@ class RtpStatistics:
     ``sent`` packets; ``unsent`` those that the system did not take; ``passed_over`` frames
     that a stall of this process cost; ``play_dropped`` frames that overran the play queue;
     ``refused`` datagrams that were no RTP or not the gateway's; ``latched`` the source that
-    we send to, if it is not the signalled one; ``last_received`` loop time in seconds.
+    we send to, if it is not the signalled one; ``last_received`` loop time in seconds;
+    ``silent_for`` since when, in seconds, neither sound nor reports have come though they
+    should: None while none is to come.
     """
 
     sent: int
@@ -57,10 +64,12 @@ class RtpStatistics:
     latched: tuple[str, int] | None
     last_received: float | None
     playout: PlayoutStatistics
+    reports: ReportStatistics = field(default_factory=ReportStatistics)
+    silent_for: float | None = None
 
 
 class RtpSession:
-    """Sends and plays 20 ms of PCMU every 20 ms from ``start`` to ``close``.
+    """Sends and plays 20 ms of G.711 every 20 ms from ``start`` to ``close``.
 
     Packets are taken from the signalled host alone, from whatever port; where they
     come from is where ours go (symmetric RTP, RFC 4961). Who is told of frames and digits
@@ -88,7 +97,13 @@ class RtpSession:
         self._hosts: frozenset[str] = frozenset()
         self._remote: tuple[str, int] | None = None
         self._former: tuple[str, int] | None = None
-        self._played_types = PCMU, COMFORT_NOISE
+        self._remote_control: tuple[str, int] | None = None
+        self._format = PayloadFormat()
+        self._heard_types = frozenset((self._format.receive_type, COMFORT_NOISE))
+        self._keys = KeyEvents()
+        self._keys_as_events = False
+        self._last_tone: tuple[str, float] | None = None
+        self._event_timestamp = 0
         self._send = True
         self._receive = True
         self._started = False
@@ -102,10 +117,12 @@ class RtpSession:
         self._unsent = 0
         self._passed_over = 0
         self._refused = 0
+        self._octets = 0
         self._last_received: float | None = None
-        # RTCP (the second socket) is bound, so that reports for us meet no closed port,
-        # and not read: the system drops what overflows it.
+        self._expecting_since: float | None = None
+        self._reports = Reports(self._ssrc)
         self._loop.add_reader(self._socket, self._read)
+        self._loop.add_reader(self._control_socket, self._read_control)
 
     @classmethod
     async def open(
@@ -139,29 +156,43 @@ class RtpSession:
             latched=self._remote if self._remote != self._signalled else None,
             last_received=self._last_received,
             playout=self._playout.statistics,
+            reports=self._reports.statistics,
+            silent_for=self._silent_for(),
         )
 
     def set_remote(
-        self, address: str, port: int, *, gateway: str | None = None, payload_type: int = PCMU
+        self,
+        address: str,
+        port: int,
+        *,
+        gateway: str | None = None,
+        control_port: int | None = None,
+        payload_format: PayloadFormat | None = None,
     ) -> None:
         """Say where the other side's SDP wants our packets, and thereby who may send us some.
 
         ``gateway`` is a further host whose packets are taken: where signalling comes from.
-        ``payload_type`` is what SDP calls PCMU, if not 0. Addresses are literals of our
-        family; raises ValueError for others. An unspecified address or port 0 (RFC 3264
-        §8.4: hold) means that there is no remote.
+        ``control_port`` is for RTCP (RFC 3605), the one after ``port`` if not given.
+        ``payload_format`` is µ-law under its static type if not given. Addresses are literals
+        of our family; raises ValueError for others. An unspecified address or port 0 (RFC
+        3264 §8.4: hold) means that there is no remote.
         """
         host = _literal(address, self._socket.family)
         hosts = {host} if gateway is None else {host, _literal(gateway, self._socket.family)}
         if not 0 <= port <= 0xFFFF:
             raise ValueError(f"{port} is no port")
-        self._playout.payload_type = payload_type
-        self._played_types = payload_type, COMFORT_NOISE
+        self._set_format(payload_format or PayloadFormat())
         if ipaddress.ip_address(host).is_unspecified or not port:
-            self._signalled = self._remote = None
+            self._signalled = self._remote = self._remote_control = None
             self._hosts = frozenset()
+            self._expecting_since = None
             return
         self._hosts = frozenset(hosts)
+        if self._expecting_since is None:
+            self._expecting_since = self._loop.time()
+        control = host, control_port or min(port + 1, 0xFFFF)
+        if self._signalled != (host, port) or self._remote_control is None:
+            self._remote_control = control
         if self._signalled != (host, port):
             # The last packets from where sound came so far must not draw us back there.
             self._former = self._remote
@@ -172,12 +203,15 @@ class RtpSession:
         self._send = send
         if self._receive and not receive:
             self._playout.reset()
+        if receive and not self._receive:
+            self._expecting_since = self._loop.time()
         self._receive = receive
 
     def start(self) -> None:
         """Begin to send, as soon as the remote is known, and to play; once is enough."""
         if not self._started and not self._closed:
             self._started = True
+            self._expecting_since = self._loop.time()
             self._pacer.start()
 
     def play(self, payload: bytes) -> None:
@@ -189,10 +223,11 @@ class RtpSession:
             self._source.queue(payload)
 
     async def send_digits(self, digits: str) -> None:
-        """Send keypad digits (0-9 * # A-D) as tones and return when the last has gone.
+        """Send keypad digits (0-9 * # A-D) and return when the last has gone.
 
-        On hold they wait. Raises DigitsInvalidError, and CallNotConnectedError if the
-        session is closed, or closes before all have gone.
+        They are telephone events where these are agreed on, else tones; on hold they wait.
+        Raises DigitsInvalidError, and CallNotConnectedError if the session is closed, or closes
+        before all have gone.
         """
         await self._source.digits(digits)
 
@@ -203,7 +238,9 @@ class RtpSession:
         self._closed = True
         self._pacer.stop()
         self._source.close()
+        self._say_goodbye()
         self._loop.remove_reader(self._socket)
+        self._loop.remove_reader(self._control_socket)
         self._socket.close()
         self._control_socket.close()
 
@@ -221,6 +258,7 @@ class RtpSession:
             if self._closed:
                 return
             self._play_frame(frame)
+        self._report()
 
     def _pass_over(self, periods: int) -> None:
         """Let the time of periods pass in which this process stood still."""
@@ -237,20 +275,23 @@ class RtpSession:
     def _send_frame(self) -> bytes:
         """Send the frame of this period, if one may leave, and return what was sent."""
         remote = self._remote if self._send else None
-        payload = self._source.next(leaves=remote is not None)
+        frame, event = self._source.next(leaves=remote is not None)
         if remote is None:
             self._talking = False
             self._advance(1)
             return SILENCE
-        packet = RtpPacket(
-            payload_type=self._playout.payload_type,
-            sequence=self._sequence,
-            timestamp=self._timestamp,
-            ssrc=self._ssrc,
-            payload=payload,
-            marker=not self._talking,
-        )
-        self._talking = True
+        if event is not None and self._format.event_type is not None:
+            packet = self._event_packet(event, self._format.event_type)
+        else:
+            packet = RtpPacket(
+                payload_type=self._format.send_type,
+                sequence=self._sequence,
+                timestamp=self._timestamp,
+                ssrc=self._ssrc,
+                payload=self._format.to_wire(frame),
+                marker=not self._talking,
+            )
+            self._talking = True
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._advance(1)
         try:
@@ -259,18 +300,43 @@ class RtpSession:
             self._unsent += 1
         else:
             self._sent += 1
-        return payload
+            self._octets += len(packet.payload)
+        return frame
+
+    def _event_packet(self, event: KeyEvent, payload_type: int) -> RtpPacket:
+        """Return a packet of a key: all of one press bear the time of its beginning."""
+        if event.first:
+            self._event_timestamp = self._timestamp
+        return RtpPacket(
+            payload_type=payload_type,
+            sequence=self._sequence,
+            timestamp=self._event_timestamp,
+            ssrc=self._ssrc,
+            payload=event.encode(),
+            marker=event.first,
+        )
 
     def _play_frame(self, near: bytes) -> None:
         """Play 20 ms: look for digits, and tell both sides' sound to who wants it."""
-        far, flags = self._playout.take()
+        far, flags = self._playout.take(self._loop.time())
         digit = self._detector.feed(far, concealed=bool(flags & SoundFlag.CONCEALED))
         number, self._number = self._number, self._number + 1
         if self.streaming:
             now = time.time_ns() // 1000
             self._on_frame(PlayedFrame(SoundDirection.FAR, number, far, now, flags))
             self._on_frame(PlayedFrame(SoundDirection.NEAR, number, near, now, SoundFlag.NONE))
-        if digit is not None:
+        if digit is not None and not self._keys_as_events:
+            self._last_tone = digit, self._loop.time()
+            self._on_digit(digit)
+
+    def _take_event(self, packet: RtpPacket, now: float) -> None:
+        """Tell a key that came as an event; from the first on, tones in the sound are none."""
+        digit = self._keys.take(packet)
+        if digit is None:
+            return
+        tone, self._last_tone = self._last_tone, None
+        self._keys_as_events = True
+        if tone is None or tone[0] != digit or now - tone[1] > _TONE_BEFORE_EVENT:
             self._on_digit(digit)
 
     def _read(self) -> None:
@@ -294,10 +360,76 @@ class RtpSession:
         if not self._receive or not self._started:
             return
         now = self._loop.time()
-        if self._playout.put(packet, now) and packet.payload_type in self._played_types:
+        if self._playout.put(packet, now) and packet.payload_type in self._heard_types:
             self._last_received = now
             if (host, port) != self._former:
                 self._remote = host, port
+            if packet.payload_type == self._format.event_type:
+                self._take_event(packet, now)
+
+    def _set_format(self, payload_format: PayloadFormat) -> None:
+        """Take over what payload types mean."""
+        self._format = self._playout.format = payload_format
+        heard = {payload_format.receive_type, payload_format.send_type, COMFORT_NOISE}
+        if payload_format.event_type is not None:
+            heard.add(payload_format.event_type)
+        self._heard_types = frozenset(heard)
+
+    def _silent_for(self) -> float | None:
+        """Return how long nothing has come that should have."""
+        since = self._expecting_since
+        if not self._started or self._closed or not self._receive or since is None:
+            return None
+        signs = since, self._last_received, self._reports.statistics.last_received
+        return self._loop.time() - max(sign for sign in signs if sign is not None)
+
+    def _read_control(self) -> None:
+        """Take the reports that have arrived, from the hosts whose sound is taken."""
+        for _ in range(_CONTROLS_AT_ONCE):
+            try:
+                datagram, source = self._control_socket.recvfrom(_LARGEST_DATAGRAM)
+            except OSError:
+                return
+            if source[0] not in self._hosts:
+                self._refused += 1
+                continue
+            reception = self._playout.reception
+            sender = reception.ssrc if reception else None
+            if self._reports.take(datagram, self._loop.time(), sender):
+                self._remote_control = source[0], source[1]
+
+    def _report(self) -> None:
+        """Send a report if one is due; the frame of this period has just been sent."""
+        now = self._loop.time()
+        if self._closed or self._remote_control is None or not self._reports.is_due(now):
+            return
+        self._send_control(
+            self._reports.make(
+                now,
+                timestamp=(self._timestamp - FRAME_BYTES) & 0xFFFFFFFF,
+                packets=self._sent,
+                octets=self._octets,
+                reception=self._playout.reception,
+            )
+        )
+
+    def _say_goodbye(self) -> None:
+        """Tell that our source is gone (RFC 3550 §6.6)."""
+        report = self._reports.goodbye(
+            self._loop.time(),
+            timestamp=self._timestamp,
+            packets=self._sent,
+            octets=self._octets,
+            reception=self._playout.reception,
+        )
+        if report is not None:
+            self._send_control(report)
+
+    def _send_control(self, report: bytes) -> None:
+        """Send a report; one that the system does not take is not missed."""
+        if self._remote_control is not None:
+            with contextlib.suppress(OSError):
+                self._control_socket.sendto(report, self._remote_control)
 
 
 def _literal(address: str, family: socket.AddressFamily) -> str:

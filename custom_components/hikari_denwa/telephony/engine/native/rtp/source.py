@@ -6,15 +6,21 @@ from collections import deque
 from ....audio.dtmf import digit_frames
 from ....errors import CallNotConnectedError
 from ...protocol import FRAME_BYTES, SILENCE
+from .payload import KeyEvent
 
 _QUEUE_FRAMES = 50
 _PRE_ROLL_FRAMES = 3
+_EVENT_FRAMES = 5
+# RFC 4733 §2.5.1.4: the last packet of an event is sent three times.
+_ENDS = 3
+
+type Sounding = tuple[bytes, KeyEvent | None]
 
 
 class _Tones:
     """The frames of one wish to send digits, and who waits for them."""
 
-    def __init__(self, frames: tuple[bytes, ...], gone: asyncio.Future[None]) -> None:
+    def __init__(self, frames: list[Sounding], gone: asyncio.Future[None]) -> None:
         """Keep the frames that are still to go."""
         self.frames = deque(frames)
         self.gone = gone
@@ -49,31 +55,32 @@ class SoundSource:
 
         Raises DigitsInvalidError, and CallNotConnectedError if the source closes before.
         """
-        frames = digit_frames(digits)
+        frames = _with_events(digits)
         if self._closed:
             raise CallNotConnectedError
         tones = _Tones(frames, asyncio.get_running_loop().create_future())
         self._tones.append(tones)
         await tones.gone
 
-    def next(self, *, leaves: bool) -> bytes:
+    def next(self, *, leaves: bool) -> Sounding:
         """Return the frame of this period; ``leaves`` tells whether it will be sent.
 
+        With the frame of a key comes the telephone event that may go in its place.
         Tones wait until frames leave. Queued sound is live: its time passes under tones
         and on hold as well.
         """
         sound = self._next_queued()
         if not leaves:
-            return sound
+            return sound, None
         while self._tones and self._tones[0].gone.done():
             self._tones.popleft()
         if not self._tones:
-            return sound
+            return sound, None
         tones = self._tones[0]
-        frame = tones.frames.popleft()
+        sounding = tones.frames.popleft()
         if not tones.frames:
             tones.gone.set_result(None)
-        return frame
+        return sounding
 
     def pass_over(self, frames: int) -> None:
         """Let the time of queued sound pass where no frame was asked for."""
@@ -99,3 +106,18 @@ class SoundSource:
             return SILENCE
         self._pre_roll = 0
         return self._queue.popleft()
+
+
+def _with_events(digits: str) -> list[Sounding]:
+    """Return the frames of digits, each with its telephone event while the key is pressed."""
+    frames = digit_frames(digits)
+    for_each = len(frames) // len(digits)
+    soundings: list[Sounding] = []
+    for number, frame in enumerate(frames):
+        key, at = digits[number // for_each].upper(), number % for_each
+        event = None
+        if at < _EVENT_FRAMES + _ENDS - 1:
+            pressed = min(at + 1, _EVENT_FRAMES)
+            event = KeyEvent(key, pressed * FRAME_BYTES, at == 0, at >= _EVENT_FRAMES - 1)
+        soundings.append((frame, event))
+    return soundings

@@ -27,6 +27,7 @@ type Outcome = Registered | RegistrationError
 
 _MARGIN = 30.0
 _SHORTEST_REFRESH = 1.0
+_SPACING = 1.0
 # Sooner than timer F: while a gateway is silent, nobody can ring here.
 _REFRESH_WITHIN = 8.0
 _LONGEST_EXPIRES = 7 * 86400
@@ -88,6 +89,7 @@ class Registration:
         self._may_be_bound = False
         self.was_registered = False
         self._expires = account.expires
+        self._began_at = float("-inf")
         self._heard_noise = False
         self._lengthened = False
 
@@ -141,8 +143,11 @@ class Registration:
     async def remove(self, contact: SipUri, *, time_limit: float) -> None:
         """Remove a former contact of ours (§10.2.2), and find out whether ours is still there.
 
-        A gateway that keeps one binding for each extension may take the removal for ours.
+        A gateway that keeps one binding for each extension may take the removal for ours. Waits
+        first, so that no two REGISTERs go out within a second.
         """
+        await asyncio.sleep(self._began_at + _SPACING - self._clock.time())
+        self._began_at = self._clock.time()
         waiter: asyncio.Future[Response | None] = asyncio.get_running_loop().create_future()
 
         def over(response: Response | None) -> None:
@@ -170,9 +175,17 @@ class Registration:
             self.verify()
 
     def verify(self) -> None:
-        """Refresh at once, because the gateway may have forgotten us."""
-        if self.registered and self._attempt is None:
-            self._refresh_now(self.registered.expires)
+        """Refresh at once, because the gateway may have forgotten us; but not twice a second."""
+        if self.registered is None or self._attempt:
+            return
+        granted = self.registered.expires
+        wait = self._began_at + _SPACING - self._clock.time()
+        if wait <= 0:
+            self._refresh_now(granted)
+            return
+        if self._refresh:
+            self._refresh.cancel()
+        self._refresh = self._clock.call_later(wait, lambda: self._refresh_now(granted))
 
     def noise(self) -> None:
         """Hear that the gateway sends something that is no SIP."""
@@ -209,6 +222,7 @@ class Registration:
         self._halt()
         self._heard_noise = False
         self._lengthened = False
+        self._began_at = self._clock.time()
         limit = self._clock.call_later(time_limit, lambda: self._silent(done))
         self._send(expires, limit, done)
 

@@ -410,7 +410,9 @@ def _is_blocked(number: DialledNumber, options: DialOptions) -> bool:
     if number.kind is NumberKind.LOCAL:
         return any(listed.endswith(number.national) for listed in options.blocked_numbers)
     if number.kind is NumberKind.UNKNOWN:
-        return any(listed in number.digits for listed in options.blocked_numbers)
+        return any(
+            len(listed) > 2 and listed in number.digits for listed in options.blocked_numbers
+        )
     return False
 
 

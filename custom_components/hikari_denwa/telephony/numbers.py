@@ -34,7 +34,9 @@ _EXACT_EMERGENCY = re.compile(r"11[089]")
 _INSIDE = re.compile(r"[0-9]{1,2}")
 _INSIDE_LONGER = re.compile(r"[2-9][0-9]{2,3}")
 _LOCAL = re.compile(r"[2-9][0-9]{4,7}")
-_SERVICE = re.compile(r"14[2478][0-9*#]*")
+_SERVICE = re.compile(r"14[2478][0-9*#]{0,4}")
+# Short, so that no whole number can hide behind a key that nobody knows.
+_FEATURE_CODE = re.compile(r"[*#]([*#]*[0-9]){0,6}[*#]*")
 _CONSULTATION = re.compile(r"#[0-9]{4}")
 _SPECIAL_SHAPE = re.compile(r"1[0-9]{2,3}")
 _NOT_OFFERED = re.compile(r"(114|136|159)[0-9]?")
@@ -358,7 +360,7 @@ def _find_short(digits: str, area_code: str | None) -> _Found:
         return _unfit(found, NumberReason.NOT_OFFERED)
     if digits in {"184", "186"}:
         return _unfit(found, NumberReason.TOO_SHORT)
-    if _SPECIAL_SHAPE.fullmatch(digits) or not digits.isdecimal():
+    if _SPECIAL_SHAPE.fullmatch(digits) or _FEATURE_CODE.fullmatch(digits):
         return replace(found, reason=NumberReason.SERVICE_UNKNOWN)
     return _unfit(found, NumberReason.NOT_IN_PLAN)
 

@@ -129,6 +129,10 @@ def test_every_row_of_the_plan(
         ("184 186 03 1234 5678", NumberReason.PREFIX_MISPLACED),
         ("186186", NumberReason.PREFIX_MISPLACED),
         ("184 186 110", NumberReason.PREFIX_MISPLACED),
+        ("*0990512345", NumberReason.NOT_IN_PLAN),
+        ("#*0312345678", NumberReason.NOT_IN_PLAN),
+        ("14203123456", NumberReason.NOT_IN_PLAN),
+        ("3*1", NumberReason.NOT_IN_PLAN),
         ("home", NumberReason.INVALID),
         ("", NumberReason.INVALID),
     ],
@@ -164,7 +168,6 @@ def test_nobody_knows_the_cost_of_what_nobody_has() -> None:
     """A range that is not given out costs nobody knows what; 0990 is premium anyway."""
     assert classify("090-0123-4567").cost is CostClass.UNKNOWN
     assert classify("0990-512-34").cost is CostClass.PREMIUM
-    assert classify("*0990512345").cost is CostClass.UNKNOWN
 
 
 def test_without_a_book_one_or_two_digits_are_an_extension() -> None:

@@ -1,0 +1,1 @@
+"""Tests of the verdict before dialling and of what past calls taught."""

@@ -255,7 +255,7 @@ async def test_pauses_grow_to_a_cap_and_begin_anew() -> None:
     seen = len(recorder.events)
     lines.lost("a", SILENT)
     await recorder.registered(seen)
-    assert recorder.events[seen].retry_in == 0.0  # type: ignore[attr-defined]
+    assert recorder.events[seen].retry_in == FAST.spacing  # type: ignore[attr-defined]
     assert recorder.events[seen + 1].retry_in <= FAST.first_pause  # type: ignore[attr-defined]
     await lines.clear()
 

@@ -322,9 +322,12 @@ class LineKeeper:
             if self._loss and (not lasted or not _may_ask_at_once(self._loss)):
                 await self._pause(self._loss, spent=0.0)
                 continue
+            spacing = self._registrar.timing.spacing
             if self._loss:
-                self._tell(RegistrationState.FAILED, self._loss, retry_in=0.0)
-            await asyncio.sleep(began + self._registrar.timing.spacing - loop.time())
+                # The refresh that failed was a REGISTER, too.
+                began = loop.time()
+                self._tell(RegistrationState.FAILED, self._loss, retry_in=spacing)
+            await asyncio.sleep(began + spacing - loop.time())
 
     async def _register(self) -> None:
         """Make one attempt over all addresses; what worked last comes first."""

@@ -169,6 +169,12 @@ class CallNotConnectedError(CallError):
     reason = "call_not_connected"
 
 
+class HoldRefusedError(CallError):
+    """The far side does not let the call be put on hold, or taken back, now."""
+
+    reason = "hold_refused"
+
+
 class NumberInvalidError(CallError):
     """Not a number that can be dialled. Placeholder: number."""
 

@@ -114,6 +114,12 @@ class ScriptedBackend(Backend):
         self._end(call, EndReason.HUNG_UP_HERE)
 
     @override
+    async def hold(self, call: str, *, held: bool) -> None:
+        """Tell it."""
+        self._line(call)
+        _LOGGER.info("hold %s", held)
+
+    @override
     async def send_dtmf(self, call: str, digits: str) -> None:
         """Take 50 ms for each digit."""
         await asyncio.sleep(0.05 * len(digits))

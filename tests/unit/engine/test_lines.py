@@ -126,6 +126,10 @@ class FakeBackend(Backend):
         """Not in these tests."""
 
     @override
+    async def hold(self, call: str, *, held: bool) -> None:
+        """Not in these tests."""
+
+    @override
     async def send_dtmf(self, call: str, digits: str) -> None:
         """Not in these tests."""
 

@@ -25,6 +25,7 @@ class Account:
     password: str = field(repr=False)
     port: int = 5060
     expires: int = 3600
+    call_waiting: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,13 @@ class Backend(ABC):
     @abstractmethod
     async def hang_up(self, call: str) -> None:
         """End a call: 486 while it rings here, CANCEL while it rings there, else BYE."""
+
+    @abstractmethod
+    async def hold(self, call: str, *, held: bool) -> None:
+        """Put a connected call on hold or take it back; returns when the far side has agreed.
+
+        Raises CallNotConnectedError, and HoldRefusedError if it does not agree.
+        """
 
     @abstractmethod
     async def send_dtmf(self, call: str, digits: str) -> None:

@@ -33,6 +33,7 @@ from .protocol import (
     Dialled,
     Event,
     HangUp,
+    Hold,
     LineConfig,
     Probed,
     ProbeLine,
@@ -54,6 +55,8 @@ _START_SECONDS = 10.0
 _COMMAND_SECONDS = 10.0
 _PROBE_SECONDS = 60.0
 _DIGIT_SECONDS = 0.5
+# RFC 3261 gives a re-INVITE 32 s to be answered, and glare may want it twice more.
+_HOLD_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 5.0
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _HEALTHY_SECONDS = 60.0
@@ -201,6 +204,11 @@ class EngineClient:
     async def hang_up(self, call: str) -> None:
         """End a call in whatever state."""
         await self._ask(HangUp(id=self._next_id(), call=call))
+
+    async def hold(self, call: str, *, held: bool) -> None:
+        """Put a connected call on hold, or take it back; returns when the far side has agreed."""
+        command = Hold(id=self._next_id(), call=call, held=held)
+        await self._ask(command, time_limit=_HOLD_SECONDS)
 
     async def send_dtmf(self, call: str, digits: str) -> None:
         """Send keypad digits as tones; returns when the last tone has gone."""

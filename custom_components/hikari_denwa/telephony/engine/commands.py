@@ -33,6 +33,7 @@ from .protocol import (
     Failure,
     HangUp,
     Hello,
+    Hold,
     MoveLine,
     Probed,
     ProbeLine,
@@ -138,7 +139,7 @@ class Engine:
             case Dial():
                 async with self._turns.turn(f"dial {command.line}"):
                     return await self._dial(command)
-            case Answer() | Reject() | HangUp():
+            case Answer() | Reject() | HangUp() | Hold():
                 async with self._turns.turn(f"call {command.call}"):
                     await self._change_call(command)
             case SendDtmf():
@@ -198,8 +199,8 @@ class Engine:
             family=standing.account.family,
         )
 
-    async def _change_call(self, command: Answer | Reject | HangUp) -> None:
-        """Answer, reject or end a call."""
+    async def _change_call(self, command: Answer | Reject | HangUp | Hold) -> None:
+        """Answer, reject, hold or end a call."""
         match command:
             case Answer():
                 await self.backend.answer(command.call)
@@ -209,6 +210,8 @@ class Engine:
                 await self.backend.reject(command.call, command.status)
             case HangUp():
                 await self.backend.hang_up(command.call)
+            case Hold():
+                await self.backend.hold(command.call, held=command.held)
             case _:
                 assert_never(command)
 

@@ -104,6 +104,7 @@ def _account(config: LineConfig, endpoint: Endpoint) -> Account:
         password=config.password,
         port=config.port,
         expires=config.expires,
+        call_waiting=config.call_waiting,
     )
 
 

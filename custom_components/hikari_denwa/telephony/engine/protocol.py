@@ -57,6 +57,7 @@ class LineConfig:
     port: int = 5060
     family: FamilyChoice = FamilyChoice.AUTOMATIC
     expires: int = 3600
+    call_waiting: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +160,15 @@ class HangUp(Command):
 
     kind = "hang_up"
     call: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold(Command):
+    """Put a connected call on hold, or take it back; answered when the far side has agreed."""
+
+    kind = "hold"
+    call: str
+    held: bool
 
 
 @dataclass(frozen=True, kw_only=True)

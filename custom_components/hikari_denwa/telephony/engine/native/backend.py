@@ -13,6 +13,7 @@ from ...errors import (
     LineBusyError,
     LineNotRegisteredError,
     RegistrationError,
+    TelephonyError,
 )
 from ..backend import Account, Backend, BackendListener, PlacedCall, Registered
 from ..protocol import FRAME_BYTES, CallEvent, SoundFrame
@@ -171,8 +172,13 @@ class NativeBackend(Backend):
         return await agent.user_agent.dial(number)
 
     async def answer(self, call: str) -> None:
-        """Answer a ringing call."""
-        await self._ringing(call).answer()
+        """Answer a ringing call; the line's other call is put on hold, as telephones do."""
+        ringing = self._ringing(call)
+        for other in self._sessions() if ringing.rings else ():
+            if other.line == ringing.line and other.connected and not other.holding:
+                with contextlib.suppress(TelephonyError):
+                    await other.hold(held=True)
+        await ringing.answer()
 
     async def reject(self, call: str, status: int) -> None:
         """Reject a ringing call."""
@@ -181,6 +187,10 @@ class NativeBackend(Backend):
     async def hang_up(self, call: str) -> None:
         """End a call."""
         self._session(call).hang_up()
+
+    async def hold(self, call: str, *, held: bool) -> None:
+        """Put a connected call on hold, or take it back."""
+        await self._session(call).hold(held=held)
 
     async def send_dtmf(self, call: str, digits: str) -> None:
         """Play keypad tones into a connected call."""

@@ -1,4 +1,6 @@
-"""A call that rings here (RFC 3261 §13.3)."""
+"""A call that rings here (RFC 3261 §13.3, RFC 3262)."""
+
+import secrets
 
 from ....calls import Ending, EndReason
 from ....errors import CallNotRingingError
@@ -8,6 +10,7 @@ from .caller_id import called_of, caller_of, is_extension
 from .clock import Timer
 from .dialog import Dialog, new_tag
 from .messages import Request, Response
+from .repetition import Repetition
 from .sdp import Refusal, SdpError
 from .session import Session, Surroundings
 from .transactions import InviteServer
@@ -37,8 +40,16 @@ class IncomingCall(Session):
         self._dialogs[self.dialog.id] = self.dialog
         self._far_allows = transaction.request.allow
         self._ringing_timers: list[Timer] = []
+        self._reliable = "100rel" in transaction.request.require
+        self._reliable_number = secrets.randbelow(2**31 - 1) + 1
+        self._unconfirmed: Repetition | None = None
         self._answering = False
         self._connected_at: float | None = None
+
+    @property
+    def rings(self) -> bool:
+        """Tell whether the call can be answered or rejected."""
+        return not (self.ended or self._answering or self._confirmed)
 
     def ring(self, received_at: float) -> None:
         """Answer 180 and tell; `received_at` is the Unix time of the INVITE's arrival."""
@@ -128,11 +139,41 @@ class IncomingCall(Session):
         """Send 180."""
         ringing = self._around.reply(self.transaction.request, 180, tag=self.tag)
         ringing.headers.set("Contact", self._around.contact)
-        self.transaction.respond(ringing)
+        if not self._reliable:
+            self.transaction.respond(ringing)
+            return
+        self._reliable_number += 1
+        ringing.headers.set("Require", "100rel")
+        ringing.headers.set("RSeq", str(self._reliable_number))
+        self._unconfirmed = Repetition(
+            self._around.clock,
+            self._around.values,
+            send=lambda: self.transaction.respond(ringing),
+            give_up=self._never_confirmed,
+        )
+
+    def _takes_prack(self, request: Request) -> bool:
+        """Stop repeating the 180 that a PRACK confirms (RFC 3262 §3)."""
+        invite = self.transaction.request.cseq
+        words = (request.headers.get("RAck") or "").split()
+        if self._unconfirmed is None or words != [
+            str(self._reliable_number),
+            str(invite.number),
+            invite.method,
+        ]:
+            return False
+        self._unconfirmed.stop()
+        self._unconfirmed = None
+        return True
+
+    def _never_confirmed(self) -> None:
+        """Refuse a call whose caller does not say PRACK (RFC 3262 §3)."""
+        self.reject(504, reason=EndReason.GATEWAY_SILENT)
 
     def _ring_again(self) -> None:
-        """Keep the call alive at proxies."""
-        self._send_ringing()
+        """Keep the call alive at proxies; a second reliable 180 waits for the first one's PRACK."""
+        if self._unconfirmed is None:
+            self._send_ringing()
         self._ringing_timers[0] = self._around.clock.call_later(_RING_AGAIN_AFTER, self._ring_again)
 
     def _rang_too_long(self) -> None:
@@ -190,3 +231,6 @@ class IncomingCall(Session):
         for timer in self._ringing_timers:
             timer.cancel()
         self._ringing_timers = []
+        if self._unconfirmed:
+            self._unconfirmed.stop()
+            self._unconfirmed = None

@@ -4,9 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
+from ...protocol import SoundQuality
+from ..rtp.payload import PayloadFormat
+from ..rtp.quality import quality_of
 from ..rtp.session import PlayedFrame, RtpStatistics
 from . import sdp
-from .sdp import Refusal, SessionDescription
+from .sdp import Direction, MediaDescription, Refusal, SessionDescription
 
 # Any even port will do to learn whether an offer can be answered at all.
 _SOME_PORT = 10000
@@ -25,7 +28,15 @@ class Sound(Protocol):
     def statistics(self) -> RtpStatistics:
         """Give the counts so far."""
 
-    def set_remote(self, address: str, port: int, *, gateway: str | None = None) -> None:
+    def set_remote(
+        self,
+        address: str,
+        port: int,
+        *,
+        gateway: str | None = None,
+        control_port: int | None = None,
+        payload_format: PayloadFormat | None = None,
+    ) -> None:
         """Send there from now on, and hear that host and the gateway alone."""
 
     def set_direction(self, *, send: bool, receive: bool) -> None:
@@ -66,7 +77,8 @@ def refusal_of(offer: bytes, local_address: str) -> Refusal | None:
 class CallMedia:
     """Offers, answers, and sets the RTP session as agreed.
 
-    `held` is True while the far side takes no sound from us.
+    `held` is True while the far side takes no sound from us, `holding` while we take none, or
+    want to take none once the far side agrees.
     """
 
     def __init__(self, local_address: str, gateway: str, sound: Sound) -> None:
@@ -74,40 +86,63 @@ class CallMedia:
         self.sound = sound
         self._gateway = gateway
         self.held = False
+        self.codec = sdp.PCMU.name
+        self.holding = False
         self.remote: SessionDescription | None = None
         self._address = local_address
         self._session_id = sdp.new_session_id()
-        self._local: SessionDescription | None = None
+        self._sent: SessionDescription | None = None
+        self._agreed_holding = False
+
+    def hold(self, *, held: bool) -> None:
+        """Want the call on hold, or not any more, with the next offer or answer."""
+        self.holding = held
+
+    def take_back(self) -> None:
+        """Want what was agreed last: the far side did not take our offer."""
+        self.holding = self._agreed_holding
 
     def offer(self) -> bytes:
-        """Offer, or offer once more what stands; the version tells that nothing changed."""
-        if self._local is None:
-            self._local = sdp.offer(
-                self._address, self.sound.local_port, session_id=self._session_id
+        """Offer, or offer once more what stands; the version tells whether anything changed."""
+        if self._sent:
+            return self._send(
+                replace(self._sent, media=tuple(map(self._directed, self._sent.media)))
             )
-        return self._local.encode()
+        return self._send(
+            sdp.offer(
+                self._address,
+                self.sound.local_port,
+                session_id=self._session_id,
+                direction=self._direction,
+            )
+        )
 
     def answer(self, body: bytes) -> bytes | Refusal:
         """Answer an offer of the far side; SdpError when it is none. A refusal changes nothing."""
         offered = SessionDescription.parse(body)
         answered = sdp.answer(
-            offered, self._address, self.sound.local_port, session_id=self._session_id
+            offered,
+            self._address,
+            self.sound.local_port,
+            session_id=self._session_id,
+            direction=self._direction,
         )
         if isinstance(answered, Refusal):
             return answered
-        if self._local:
-            answered = replace(answered, version=self._local.version)
-            if answered.media != self._local.media:
-                answered = answered.next_version()
         if refusal := self._apply(answered, offered):
             return refusal
-        return answered.encode()
+        return self._send(answered)
 
     def accept(self, body: bytes) -> Refusal | None:
         """Take the far side's answer to our offer; SdpError when it is none."""
-        if self._local is None:
+        if self._sent is None:
             return sdp.NO_AUDIO
-        return self._apply(self._local, SessionDescription.parse(body))
+        return self._apply(self._sent, SessionDescription.parse(body))
+
+    @property
+    def quality(self) -> SoundQuality:
+        """Tell how it sounds so far."""
+        return quality_of(self.sound.statistics)
 
     def close(self) -> None:
         """Free the ports."""
@@ -118,9 +153,40 @@ class CallMedia:
         stream = sdp.agree(local, remote)
         if isinstance(stream, Refusal):
             return stream
-        self._local, self.remote = local, remote
+        self.remote = remote
+        self._agreed_holding = self.holding
         audio = remote.audio
         self.held = bool(audio and audio.held)
-        self.sound.set_remote(stream.address, stream.port, gateway=self._gateway)
+        self.codec = stream.codec.name
+        self.sound.set_remote(
+            stream.address,
+            stream.port,
+            gateway=self._gateway,
+            control_port=stream.control_port,
+            payload_format=PayloadFormat(
+                send_type=stream.send_type,
+                receive_type=stream.receive_type,
+                alaw=stream.codec is sdp.PCMA,
+                event_type=stream.telephone_event_type,
+            ),
+        )
         self.sound.set_direction(send=stream.direction.sends, receive=stream.direction.receives)
         return None
+
+    @property
+    def _direction(self) -> Direction:
+        """Give the direction that we want."""
+        return Direction.SENDONLY if self.holding else Direction.SENDRECV
+
+    def _directed(self, media: MediaDescription) -> MediaDescription:
+        """Give an m= line with the direction that we want, unless it is a refused one."""
+        return replace(media, direction=self._direction) if media.port else media
+
+    def _send(self, description: SessionDescription) -> bytes:
+        """Give a description its version: another one than the last if it differs (§8)."""
+        if self._sent:
+            description = replace(description, version=self._sent.version)
+            if description.media != self._sent.media:
+                description = description.next_version()
+        self._sent = description
+        return description.encode()

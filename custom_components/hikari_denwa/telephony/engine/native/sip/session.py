@@ -1,31 +1,44 @@
 """A call from either side: what both kinds share once there is a dialog (RFC 3261 §12-§15)."""
 
+import asyncio
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from ....calls import Ending, EndReason, Family
-from ....errors import CallNotConnectedError
-from ...protocol import CallConnected, CallEnded, CallEvent, CallHeld, DtmfReceived, SoundFrame
+from ....errors import CallNotConnectedError, HoldRefusedError
+from ...protocol import (
+    CallConnected,
+    CallEnded,
+    CallEvent,
+    CallHeld,
+    CallQuality,
+    DtmfReceived,
+    SoundFrame,
+    SoundQuality,
+)
 from ..rtp.session import PlayedFrame
 from . import sdp
-from .clock import Clock, Timer, TimerValues
+from .clock import Clock, TimerValues
 from .dialog import Dialog, DialogId
 from .exchange import Exchange, Requester
 from .media import CallMedia, OpenSound
 from .messages import Request, Response
+from .repetition import Repetition
 from .sdp import Refusal, SdpError
 from .session_timer import SessionTimer, agreed_timer, answer_timer
 from .transactions import ClientUser, Failure, ServerTransaction
+from .watch import SoundWatch
 
-CODEC = "PCMU"
 _KEYS = frozenset("0123456789*#ABCD")
 _DTMF_TYPES = ("application/dtmf-relay", "application/dtmf")
 # §14.1: whoever chose the Call-ID waits 2.1-4 s after a 491, the other up to 2 s.
 _GLARE_OF_CALLER = (2.1, 4.0)
 _GLARE_OF_CALLEE = (0.0, 2.0)
 _REFRESH_AGAIN_AFTER = 5.0
+_MOST_CHANGES = 3
 
 
 class Surroundings(Protocol):
@@ -71,40 +84,17 @@ class Surroundings(Protocol):
         """Give the Unix time."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class _UnacknowledgedAnswer:
-    """A 2xx that is repeated until its ACK comes, or 64*T1 are over (§13.3.1.4)."""
+    """A 2xx that waits for its ACK; `offered` if the 2xx has our offer and the ACK the answer."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        values: TimerValues,
-        *,
-        cseq: int,
-        offered: bool,
-        send: Callable[[], None],
-        give_up: Callable[[], None],
-    ) -> None:
-        """Send at once; `offered` if the 2xx has our offer and the ACK must have the answer."""
-        self.cseq = cseq
-        self.offered = offered
-        self._clock = clock
-        self._values = values
-        self._send = send
-        self._interval = values.t1
-        self._again: Timer = clock.call_later(self._interval, self._resend)
-        self._end: Timer = clock.call_later(values.timeout, give_up)
-        send()
+    cseq: int
+    offered: bool
+    repetition: Repetition
 
     def stop(self) -> None:
         """Stop repeating."""
-        self._again.cancel()
-        self._end.cancel()
-
-    def _resend(self) -> None:
-        """Send it again, at growing intervals up to T2."""
-        self._interval = min(self._interval * 2, self._values.t2)
-        self._again = self._clock.call_later(self._interval, self._resend)
-        self._send()
+        self.repetition.stop()
 
 
 class Session(ABC):
@@ -127,6 +117,7 @@ class Session(ABC):
         self._around = surroundings
         self._dialogs: dict[DialogId, Dialog] = {}
         self._media: CallMedia | None = None
+        self._watch: SoundWatch | None = None
         self._streaming = False
         self._confirmed = False
         self._told_held = False
@@ -134,6 +125,8 @@ class Session(ABC):
         self._bye_sent = False
         self._unacknowledged: _UnacknowledgedAnswer | None = None
         self._refreshing: Exchange | None = None
+        self._change: asyncio.Future[bool] | None = None
+        self._changes_tried = 0
         self._far_allows: list[str] = []
         self._session_timer = SessionTimer(
             surroundings.clock, refresh=self._refresh, expired=self._expired
@@ -169,6 +162,35 @@ class Session(ABC):
             raise CallNotConnectedError
         await self._media.sound.send_digits(digits)
 
+    @property
+    def line(self) -> str:
+        """Give the line that the call is on."""
+        return self._around.line
+
+    @property
+    def holding(self) -> bool:
+        """Tell whether the call is on hold by us."""
+        return self._media is not None and self._media.holding
+
+    async def hold(self, *, held: bool) -> None:
+        """Put the call on hold, or take it back (RFC 3264 §8.4), by a re-INVITE.
+
+        Returns when the far side has agreed. Raises CallNotConnectedError, and HoldRefusedError
+        if it does not agree, or if the session is being changed already; then all is as before.
+        """
+        if not self.connected or self._media is None:
+            raise CallNotConnectedError
+        if self._media.holding is held:
+            return
+        if self._change or self._refreshing or self._unacknowledged:
+            raise HoldRefusedError
+        self._media.hold(held=held)
+        self._change = asyncio.get_running_loop().create_future()
+        self._changes_tried = 0
+        self._send_change()
+        if not await self._change:
+            raise HoldRefusedError
+
     def abort(self) -> None:
         """Let go of everything at once; nothing is sent and the end is told if it was not."""
         self._end(Ending(reason=EndReason.LINE_CLOSED))
@@ -189,6 +211,8 @@ class Session(ABC):
                 self._renegotiate(transaction, dialog)
             case "INFO" if not self.ended:
                 transaction.respond(self._take_info(request))
+            case "PRACK" if self._takes_prack(request):
+                transaction.respond(self._around.reply(request, 200))
             case "OPTIONS":
                 transaction.respond(self._around.reply(request, 200))
             case _:
@@ -219,14 +243,31 @@ class Session(ABC):
         return CallMedia(around.local_address, around.gateway_address, sound)
 
     def _connect(self) -> None:
-        """Tell that the call is answered."""
+        """Tell that the call is answered, and watch its sound from now on."""
+        media = self._media
+        if media is None:
+            return
         self.connected = True
         self._around.tell(
             CallConnected(
-                at=self._around.now(), line=self._around.line, call=self.call, codec=CODEC
+                at=self._around.now(), line=self._around.line, call=self.call, codec=media.codec
             )
         )
+        self._watch = SoundWatch(
+            self._around.clock,
+            media,
+            on_quality=self._tell_quality,
+            on_timeout=lambda: self._bye(Ending(reason=EndReason.MEDIA_TIMEOUT)),
+        )
         self._tell_held()
+
+    def _tell_quality(self, quality: SoundQuality) -> None:
+        """Tell how the call sounds."""
+        self._around.tell(
+            CallQuality(
+                at=self._around.now(), line=self._around.line, call=self.call, quality=quality
+            )
+        )
 
     def _end(self, ending: Ending) -> None:
         """Tell that the call is over, once, and free the sound."""
@@ -234,7 +275,10 @@ class Session(ABC):
             return
         self.ended = True
         self.connected = False
+        self._settle_change(agreed=False)
         self._session_timer.stop()
+        if self._watch:
+            self._watch.stop()
         if self._media:
             self._media.close()
         self._around.tell(
@@ -280,6 +324,11 @@ class Session(ABC):
         self._end(Ending(reason=self._reason_of_bye()))
         if not self._bye_sent:
             self._over()
+
+    def _takes_prack(self, request: Request) -> bool:
+        """Tell whether a PRACK is for a provisional response of ours (RFC 3262 §3)."""
+        del request
+        return False
 
     def _reason_of_bye(self) -> EndReason:
         """Say why the far side may have said BYE."""
@@ -349,12 +398,15 @@ class Session(ABC):
         if self._unacknowledged:
             self._unacknowledged.stop()
         self._unacknowledged = _UnacknowledgedAnswer(
-            self._around.clock,
-            self._around.values,
             cseq=transaction.request.cseq.number,
             offered=offered,
-            send=lambda: transaction.respond(response),
-            give_up=self._never_acknowledged,
+            repetition=Repetition(
+                self._around.clock,
+                self._around.values,
+                send=lambda: transaction.respond(response),
+                give_up=self._never_acknowledged,
+                longest_interval=self._around.values.t2,
+            ),
         )
 
     def _never_acknowledged(self) -> None:
@@ -426,16 +478,51 @@ class Session(ABC):
             self._session_timer.retry_refresh(1.0)
             return
         by_update = not by_invite and "UPDATE" in self._far_allows
-        request = self.dialog.request("UPDATE" if by_update else "INVITE")
+        self._send_refresh(
+            "UPDATE" if by_update else "INVITE", interval or current.seconds, interval
+        )
+
+    def _send_change(self) -> None:
+        """Offer what the change of ours wants, unless the call or the change is over."""
+        if self.ended or self._change is None or self._refreshing:
+            return
+        if self._unacknowledged:
+            self._change_again()
+            return
+        self._changes_tried += 1
+        current = self._session_timer.interval
+        self._send_refresh("INVITE", current.seconds if current else None, None)
+
+    def _change_again(self) -> None:
+        """Try the change of ours once more, after the time that glare wants (§14.1)."""
+        wait = _GLARE_OF_CALLER if self.we_call else _GLARE_OF_CALLEE
+        delay = random.uniform(*wait)  # noqa: S311 - a delay
+        self._around.clock.call_later(delay, self._send_change)
+
+    def _settle_change(self, *, agreed: bool) -> None:
+        """Tell whether the far side agreed to the change of ours."""
+        change, self._change = self._change, None
+        if change is None:
+            return
+        if not agreed and self._media:
+            self._media.take_back()
+        if not change.done():
+            change.set_result(agreed)
+
+    def _send_refresh(self, method: str, seconds: int | None, smallest: int | None) -> None:
+        """Send a re-INVITE with our offer, or an UPDATE without; both refresh the session."""
+        if self.dialog is None:
+            return
+        request = self.dialog.request(method)
         self._around.finish(request)
-        seconds = interval or current.seconds
-        request.headers.set("Session-Expires", f"{seconds};refresher=uac")
-        if interval:
-            request.headers.set("Min-SE", str(interval))
-        if not by_update and self._media:
+        if seconds is not None:
+            request.headers.set("Session-Expires", f"{seconds};refresher=uac")
+        if smallest:
+            request.headers.set("Min-SE", str(smallest))
+        if method == "INVITE" and self._media:
             request.headers.set("Content-Type", sdp.CONTENT_TYPE)
             request.body = self._media.offer()
-        user = _RefreshUser(self, may_lengthen=interval is None)
+        user = _RefreshUser(self, may_lengthen=smallest is None)
         exchange = Exchange(
             self._around.requester,
             request,
@@ -464,6 +551,7 @@ class Session(ABC):
         if response.body and response.cseq.method == "INVITE" and not self._accept(response.body):
             self._bye(Ending(reason=EndReason.NOT_ACCEPTABLE))
             return
+        self._settle_change(agreed=bool(response.body))
         self._tell_held()
 
     def refresh_refused(self, response: Response, *, may_lengthen: bool) -> None:
@@ -478,6 +566,10 @@ class Session(ABC):
                 self._refresh(interval=response.min_se)
             case 405 | 501 if response.cseq.method == "UPDATE":
                 self._refresh(by_invite=True)
+            case 491 if self._change and self._changes_tried < _MOST_CHANGES:
+                self._change_again()
+            case _ if self._change:
+                self._settle_change(agreed=False)
             case 491:
                 wait = _GLARE_OF_CALLER if self.we_call else _GLARE_OF_CALLEE
                 self._session_timer.retry_refresh(random.uniform(*wait))  # noqa: S311 - a delay
@@ -493,6 +585,8 @@ class Session(ABC):
             return
         if failure is Failure.TIMEOUT:
             self._bye(Ending(reason=EndReason.SESSION_EXPIRED))
+        elif self._change:
+            self._settle_change(agreed=False)
         else:
             self._session_timer.retry_refresh(_REFRESH_AGAIN_AFTER)
 

@@ -31,13 +31,13 @@ from .uri import NameAddress, OtherUri, SipUri, host_for_uri
 
 VERSION = "0.1.0"
 USER_AGENT = f"hikari-denwa/{VERSION}"
-ALLOWED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE", "INFO")
-KNOWN = frozenset(
-    (*ALLOWED, "PRACK", "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER")
-)
+ALLOWED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "INFO")
+KNOWN = frozenset((*ALLOWED, "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"))
 EXTENSIONS = ("timer",)
+# The call that goes on and the one that waits.
+_CALLS_WAITING = 2
 # Answered by what they are about, not by 405: the subscription or the transfer is refused.
-_REFUSED = {"NOTIFY": 481, "REFER": 603, "PRACK": 481}
+_REFUSED = {"NOTIFY": 481, "REFER": 603}
 _WITH_CONTACT = frozenset(("INVITE", "UPDATE"))
 
 _SIP_VERSION = b"SIP/"
@@ -316,7 +316,7 @@ class UserAgent:
         outside = request.to.tag is None and request.method in ("INVITE", "OPTIONS")
         if outside and request.uri.user not in (None, self.account.extension):
             return self.reply(request, 404)
-        if unknown := [tag for tag in request.require if tag not in EXTENSIONS]:
+        if unknown := [tag for tag in request.require if tag not in _extensions(request)]:
             response = self.reply(request, 420)
             response.headers.add("Unsupported", ", ".join(unknown))
             return response
@@ -375,7 +375,8 @@ class UserAgent:
     def _invite(self, transaction: InviteServer) -> None:
         """Let a call ring, unless it cannot be answered anyway."""
         request = transaction.request
-        if self.busy:
+        running = sum(not session.ended for session in self._sessions)
+        if running >= (_CALLS_WAITING if self.account.call_waiting else 1):
             transaction.respond(self.reply(request, 486))
             return
         try:
@@ -392,6 +393,15 @@ class UserAgent:
         for dialog in call.dialog_ids:
             self.adopt(dialog, call)
         call.ring(self._received_at)
+
+
+def _extensions(request: Request) -> tuple[str, ...]:
+    """Give the extensions that a request may require.
+
+    Reliable provisionals only for an INVITE with an offer: without one the first of
+    them would have to carry ours (RFC 3262 §5), before anybody has answered.
+    """
+    return (*EXTENSIONS, "100rel") if request.method == "INVITE" and request.body else EXTENSIONS
 
 
 def _takes_descriptions(request: Request) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import override
 
 import pytest
@@ -28,6 +29,7 @@ from custom_components.hikari_denwa.telephony.errors import (
     EngineError,
     ExtensionUnavailableError,
     FamilyMissingError,
+    GatewayRenumberedError,
     GatewaySilentError,
     GatewayUnreachableError,
     LineNotRegisteredError,
@@ -83,6 +85,7 @@ class FakeBackend(Backend):
         self.outcomes = {key: iter(value) for key, value in (outcomes or {}).items()}
         self.attempts: list[tuple[str, str]] = []
         self.unregistered: list[str] = []
+        self.moved = False
         self._attempted = asyncio.Event()
 
     @override
@@ -102,6 +105,11 @@ class FakeBackend(Backend):
         if error := next(self.outcomes.get(account.gateway, iter(())), None):
             raise error
         return Registered(local_address="2001:db8::20", expires=account.expires)
+
+    @override
+    def has_moved(self, line: str) -> bool:
+        """Say what the test says."""
+        return self.moved
 
     @override
     async def unregister(self, line: str) -> None:
@@ -460,4 +468,154 @@ async def test_probe_of_our_own_extension_that_refuses_a_second_device() -> None
     await asyncio.sleep(0.02)
     with pytest.raises(ExtensionUnavailableError):
         await lines.probe(line_config(password="another"))
+    await lines.clear()
+
+
+def _refused(retry_after: float) -> RegistrationRefusedError:
+    """Return a refusal that names a time."""
+    error = RegistrationRefusedError(code="503", phrase="Service Unavailable")
+    error.retry_after = retry_after
+    return error
+
+
+async def test_retry_after_is_heeded_up_to_a_cap() -> None:
+    """The gateway is left alone as long as it says, whatever changes here meanwhile."""
+    timing = replace(FAST, longest_wait=0.3)
+    backend = FakeBackend({V6: [_refused(0.15), _refused(9999)]})
+    lines, recorder = _lines(backend, timing)
+    await lines.add("a", line_config())
+    event = await recorder.registration(RegistrationState.FAILED)
+    assert event.retry_in == 0.15
+    lines.network_changed()
+    await asyncio.sleep(0.05)
+    assert len(backend.attempts) == 1
+    await recorder.until(lambda recorder: len(recorder.events) == 3)
+    assert recorder.events[2].retry_in == 0.3  # type: ignore[attr-defined]
+    await recorder.registered()
+    lines.lost("a", _refused(0.2))
+    await asyncio.sleep(0.1)
+    assert len(backend.attempts) == 3
+    await backend.attempted(4)
+    await lines.clear()
+
+
+async def test_network_that_changes_ends_a_pause() -> None:
+    """Who waits to try again tries at once; also if it changed while the last try was on."""
+    slow = replace(FAST, first_pause=60.0, longest_pause=60.0)
+    backend = FakeBackend({V6: [UNREACHABLE, UNREACHABLE]})
+    lines, recorder = _lines(backend, slow)
+    await lines.add("a", line_config())
+    await recorder.registration(RegistrationState.FAILED)
+    lines.network_changed()
+    await backend.attempted(2)
+    lines.network_changed()
+    await recorder.registered()
+    assert len(backend.attempts) == 3
+    lines.network_changed()
+    await asyncio.sleep(0.05)
+    assert len(backend.attempts) == 3
+    await lines.clear()
+
+
+async def test_line_that_moved_registers_from_where_it_is() -> None:
+    """A registered line asks the back end whether its address still holds."""
+    backend = FakeBackend()
+    lines, recorder = _lines(backend)
+    await lines.add("a", line_config())
+    await recorder.registered()
+    backend.moved = True
+    lines.network_changed()
+    await backend.attempted(2)
+    backend.moved = False
+    await asyncio.sleep(0.05)
+    assert len(backend.attempts) == 2
+    assert lines.standing("a")
+    await lines.clear()
+
+
+async def test_awake_again_every_line_registers() -> None:
+    """Whether it is registered or waiting."""
+    slow = replace(FAST, first_pause=60.0, longest_pause=60.0)
+    backend = FakeBackend({V4: [SILENT]})
+    lines, recorder = _lines(backend, slow)
+    await lines.add("a", line_config())
+    await recorder.registered()
+    await lines.add("b", line_config(gateway="old", extension="4"))
+    await recorder.registration(RegistrationState.FAILED)
+    lines.woke(28800.0)
+    await backend.attempted(4)
+    assert sorted(backend.addresses) == [V4, V4, V6, V6]
+    await lines.clear()
+
+
+async def test_candidates_are_spaced_unless_nothing_was_sent() -> None:
+    """One REGISTER in each interval; an address without a route costs no time."""
+    timing = replace(FAST, spacing=0.1)
+    loop = asyncio.get_running_loop()
+    lines, _ = _lines(FakeBackend({V6: [UNREACHABLE]}), timing)
+    began = loop.time()
+    await lines.probe(line_config(gateway="dual"))
+    assert loop.time() - began >= 0.1
+    unsent = GatewayUnreachableError(address="x", family="y")
+    unsent.sent = False
+    backend = FakeBackend({V6: [unsent]})
+    lines, _ = _lines(backend, replace(timing, spacing=60.0))
+    async with asyncio.timeout(10):
+        await lines.probe(line_config(gateway="dual"))
+    assert backend.addresses == [V6, V4]
+
+
+async def test_extension_that_served_is_asked_for_again() -> None:
+    """A refusal ends a line only before it was ever registered."""
+    backend = FakeBackend()
+    lines, recorder = _lines(backend)
+    await lines.add("a", line_config())
+    await recorder.registered()
+    seen = len(recorder.events)
+    lines.lost("a", TAKEN)
+    event = await recorder.registration(RegistrationState.FAILED, seen)
+    assert event.retry_in
+    await recorder.registered(seen)
+    await lines.clear()
+
+
+@pytest.mark.parametrize("failure", [SILENT, UNREACHABLE])
+async def test_literal_outside_of_our_network(failure: Exception) -> None:
+    """The error names the prefix that we have now; for a name it would say nothing."""
+    for gateway, expected in ((V6, GatewayRenumberedError), ("new", type(failure))):
+        recorder = Recorder()
+        lines = Lines(
+            FakeBackend({V6: [failure]}),
+            recorder.registration_changed,
+            FAST,
+            foreign_prefix=lambda _: "2001:db8:9::/64",
+        )
+        await lines.add("a", line_config(gateway=gateway))
+        event = await recorder.registration(RegistrationState.FAILED)
+        assert type(event.error()) is expected
+        await lines.clear()
+
+
+async def test_move_keeps_to_the_family() -> None:
+    """After a move the family stays, also over a loss; a failed one leaves all as it was."""
+    backend = FakeBackend({V4: [SILENT]})
+    lines, recorder = _lines(backend)
+    await lines.add("a", line_config(gateway="dual"))
+    await recorder.registered()
+    with pytest.raises(GatewaySilentError):
+        await lines.move("a", Family.IPV4)
+    assert lines.standing("a").account.family is Family.IPV6
+    assert len(recorder.events) == 2
+    await lines.move("a", Family.IPV4)
+    await lines.move("a", Family.IPV4)
+    assert lines.standing("a").account.family is Family.IPV4
+    seen = len(recorder.events)
+    lines.lost("a", SILENT)
+    await recorder.registered(seen)
+    assert backend.addresses == [V6, V4, V4, V4]
+    with pytest.raises(LineUnknownError):
+        await lines.move("b", Family.IPV4)
+    await lines.add("c", line_config(gateway="dual", family=FamilyChoice.IPV6))
+    with pytest.raises(FamilyMissingError):
+        await lines.move("c", Family.IPV4)
     await lines.clear()

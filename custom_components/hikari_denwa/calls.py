@@ -14,7 +14,7 @@ from .telephony.calls import (
     EndReason,
     Family,
 )
-from .telephony.engine.protocol import CallIncoming, Dialled
+from .telephony.engine.protocol import CallIncoming, Dialled, SoundQuality
 from .telephony.numbers import format_number
 
 
@@ -69,7 +69,8 @@ FAILURES = frozenset(
 class Call:
     """One call of a line. Times are UTC; ``started`` is when its INVITE was read or sent.
 
-    ``number`` is the other side's, in digits; ``channel`` names the call's sound.
+    ``number`` is the other side's, in digits; ``channel`` names the call's sound; ``quality`` is
+    the last that was told of it.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Call:
     ended: datetime | None = None
     held: bool = False
     ending: Ending | None = None
+    quality: SoundQuality | None = None
 
     @classmethod
     def incoming(cls, event: CallIncoming) -> Call:

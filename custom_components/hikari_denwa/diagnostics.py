@@ -1,5 +1,6 @@
 """What may be shown of a line to somebody who helps: no secrets, no whole numbers."""
 
+import dataclasses
 import ipaddress
 from typing import Any
 
@@ -66,6 +67,7 @@ def _call(call: Call) -> dict[str, Any]:
         "status": ending.status if ending else None,
         "phrase": ending.phrase if ending else None,
         "warning": ending.warning if ending else None,
+        "quality": dataclasses.asdict(call.quality) if call.quality else None,
     }
 
 

@@ -39,6 +39,7 @@ from .telephony.engine.protocol import (
     CallEvent,
     CallHeld,
     CallIncoming,
+    CallQuality,
     DtmfReceived,
     FamilyChoice,
     LineConfig,
@@ -46,6 +47,7 @@ from .telephony.engine.protocol import (
     RegistrationState,
     SoundDirection,
     SoundFrame,
+    SoundQuality,
 )
 from .telephony.errors import (
     CallNotConnectedError,
@@ -225,6 +227,8 @@ class Line:
                 self._current_changed()
             case DtmfReceived():
                 self._tell(CallEventType.DTMF, call, event.digit)
+            case CallQuality():
+                self._note_quality(call, event.quality)
             case CallEnded():
                 self._end(call, at, event.ending)
 
@@ -383,6 +387,11 @@ class Line:
     def _replace(self, call: Call) -> None:
         """Keep a call as it is now."""
         self._calls[call.id] = call
+
+    def _note_quality(self, call: Call, quality: SoundQuality) -> None:
+        """Keep how a call sounds; no entity shows it, so nobody is told."""
+        self._replace(replace(call, quality=quality))
+        self.state = replace(self.state, call=next(iter(self._calls.values()), None))
 
     def _answered(self, call: Call, at: datetime) -> None:
         """Note that an incoming call was picked up here."""

@@ -16,6 +16,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEnded,
     CallHeld,
     CallIncoming,
+    CallQuality,
     Dialled,
     DtmfReceived,
     LineConfig,
@@ -24,6 +25,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     RegistrationState,
     SoundDirection,
     SoundFrame,
+    SoundQuality,
     Welcome,
 )
 from custom_components.hikari_denwa.telephony.errors import TelephonyError
@@ -205,6 +207,23 @@ def incoming(
 def connected(call: str = "in-1", *, after: float = 5.0) -> CallConnected:
     """Return the event of a call that carries sound."""
     return CallConnected(at=AT + after, line="", call=call, codec="PCMU")
+
+
+def sounding(call: str = "in-1", *, mos: float) -> CallQuality:
+    """Return the event that tells how a call sounds."""
+    quality = SoundQuality(
+        packets_sent=500,
+        packets_received=499,
+        packets_lost=1,
+        packets_late=0,
+        concealed_pct=0.2,
+        jitter_ms=1.0,
+        round_trip_ms=None,
+        playout_delay_ms=42.0,
+        r_factor=91.0,
+        mos=mos,
+    )
+    return CallQuality(at=AT + 9, line="", call=call, quality=quality)
 
 
 def ended(

@@ -13,7 +13,7 @@ from custom_components.hikari_denwa.line import Line, LineState
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 from custom_components.hikari_denwa.telephony.errors import GatewaySilentError
 
-from .fake_engine import FakeEngine, connected, ended, incoming, not_registered
+from .fake_engine import FakeEngine, connected, ended, incoming, not_registered, sounding
 
 
 async def test_diagnostics(
@@ -27,6 +27,7 @@ async def test_diagnostics(
     listener = engine.client.listener()
     listener.call_event(incoming("in-1", display_name="Grandmother"))
     listener.call_event(connected("in-1"))
+    listener.call_event(sounding("in-1", mos=4.37))
     listener.call_event(ended("in-1"))
     withheld = incoming("in-3", number=None, kind=CallerIdKind.WITHHELD)
     listener.call_event(withheld)
@@ -47,7 +48,9 @@ async def test_diagnostics(
     assert shown["last_calls"][0]["event"] == "ended"
     assert shown["last_calls"][0]["number"] == "031*******"
     assert shown["last_calls"][0]["duration"] == 10
+    assert shown["last_calls"][0]["quality"]["mos"] == 4.37
     assert shown["last_calls"][1]["event"] == "missed"
+    assert shown["last_calls"][1]["quality"] is None
     assert shown["last_calls"][1]["number"] is None
     assert shown["engine"] == {
         "running": True,

@@ -22,7 +22,11 @@ from custom_components.hikari_denwa.telephony.engine.native.sip.messages import 
 )
 from custom_components.hikari_denwa.telephony.engine.native.sip.transport import Address
 from custom_components.hikari_denwa.telephony.engine.native.sip.user_agent import Names, UserAgent
-from custom_components.hikari_denwa.telephony.engine.protocol import CallEvent, SoundFrame
+from custom_components.hikari_denwa.telephony.engine.protocol import (
+    CallEvent,
+    CallQuality,
+    SoundFrame,
+)
 from custom_components.hikari_denwa.telephony.errors import RegistrationError
 
 GATEWAY: Address = ("2001:db8::1", 5060)
@@ -99,6 +103,7 @@ class FakeSound:
         self.closed = False
         self.played: list[bytes] = []
         self.heard = False
+        self.silent_for: float | None = None
 
     @property
     def statistics(self) -> RtpStatistics:
@@ -112,9 +117,12 @@ class FakeSound:
             latched=None,
             last_received=1.0 if self.heard else None,
             playout=PlayoutStatistics(),
+            silent_for=self.silent_for,
         )
 
-    def set_remote(self, address: str, port: int, *, gateway: str | None = None) -> None:
+    def set_remote(
+        self, address: str, port: int, *, gateway: str | None = None, **_: object
+    ) -> None:
         """Note where sound goes."""
         assert gateway == GATEWAY[0]
         self.remote = address, port
@@ -211,8 +219,13 @@ class Bench:
 
     @property
     def kinds(self) -> list[str]:
-        """Give the kinds of the events so far."""
-        return [event.kind for event in self.told.events]
+        """Give the kinds of the events so far, but for how calls sound."""
+        return [event.kind for event in self.told.events if not isinstance(event, CallQuality)]
+
+    @property
+    def qualities(self) -> list[CallQuality]:
+        """Give what was told of how calls sound."""
+        return [event for event in self.told.events if isinstance(event, CallQuality)]
 
     def sent(self) -> list[Request | Response]:
         """Take what was sent since the last time."""

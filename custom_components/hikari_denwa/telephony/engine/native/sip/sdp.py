@@ -17,6 +17,7 @@ type PayloadTexts = tuple[tuple[str, str], ...]
 _MEDIA = re.compile(r"([^\s]++) +([0-9]{1,5})(?:/[0-9]++)? +([^\s]++) +([^\s].*)")
 _CONNECTION = re.compile(r"([^\s]++) +([^\s]++) +([^\s/]++)(?:/.*)?")
 _PAYLOAD_TYPE = re.compile(r"[0-9]|[1-9][0-9]|1[01][0-9]|12[0-7]")
+_PORT = re.compile(r"[0-9]{1,5}")
 _PTIME = re.compile(r"[0-9]{1,4}")
 _ORIGIN = re.compile(r"([^\s]++) +([0-9]++) +([0-9]++) +([^\s]++ +[^\s]++ +[^\s]++)")
 
@@ -251,6 +252,7 @@ class AudioStream:
     """What offer and answer agreed on, seen from here.
 
     `send_type` and `receive_type` are RTP payload types, `ptime` is in milliseconds.
+    `control_port` is where RTCP goes, if the description says so (RFC 3605).
     """
 
     address: str
@@ -261,6 +263,7 @@ class AudioStream:
     telephone_event_type: int | None
     ptime: int
     direction: Direction
+    control_port: int | None = None
 
 
 def new_session_id() -> int:
@@ -360,7 +363,17 @@ def agree(local: SessionDescription, remote: SessionDescription) -> AudioStream 
             sends=ours.direction.sends and not theirs.held,
             receives=ours.direction.receives and theirs.direction.sends,
         ),
+        control_port=_control_port(theirs),
     )
+
+
+def _control_port(media: MediaDescription) -> int | None:
+    """Give the port of an a=rtcp line (RFC 3605), None when there is none."""
+    value = next((value for name, value in media.attributes if name == "rtcp"), None)
+    port = (value or "").partition(" ")[0]
+    if not _PORT.fullmatch(port) or not 0 < int(port) < 65536:
+        return None
+    return int(port)
 
 
 def _number(payload_type: str | None) -> int:

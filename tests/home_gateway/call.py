@@ -10,7 +10,7 @@ from .config import Family, NoTimerClient, Refresher, RefreshMethod
 from .dialog import ALLOW, Dialog
 from .exchange import Exchange
 from .media import LINGER_SECONDS, MediaLeg
-from .message import Message
+from .message import Message, NameAddr
 from .recording import Recording
 from .sdp import (
     MIRRORED,
@@ -101,6 +101,8 @@ class Call:
         self._acks: dict[int, Message] = {}
         self._waiting_for_ack: ServerTransaction | None = None
         self._offer_in_response = False
+        self._others: tuple[str, ...] = ()
+        self._place = exchange.contact(dialog.family)
 
     @property
     def family(self) -> Family:
@@ -168,6 +170,23 @@ class Call:
     async def resume(self) -> int:
         """Take the client back by re-INVITE; returns the status, 0 for silence [A]."""
         return await self._renegotiate("sendrecv")
+
+    async def move_target(self, *, method: RefreshMethod = RefreshMethod.UPDATE) -> int:
+        """Be reached at another Contact from now on (§12.2.1.2); returns the status."""
+        self._place = self._place.replace("sip:", f"sip:{secrets.token_hex(3)}@", 1)
+        return await self.refresh(method)
+
+    async def move_media(self, source: Source) -> int:
+        """Take the sound to another port by re-INVITE, and say something; returns the status."""
+        before, self.media = self._leg(), None
+        self._leg().play(source)
+        status = await self._reinvite(self._describe())
+        await self._close_media(before)
+        return status
+
+    async def ask_for_offer(self) -> int:
+        """Send a re-INVITE without a body and answer the client's offer; returns the status."""
+        return await self._reinvite(b"")
 
     async def refresh(self, method: RefreshMethod | None = None) -> int:
         """Refresh the session; returns the status, 0 for silence."""
@@ -314,6 +333,8 @@ class Call:
             answer = await self._invite(body)
             status = answer.status if answer else 0
             if answer and status == 200:
+                if not body:
+                    return status
                 if wrong := self._take_answer(answer, body):
                     self._refuse_answer(wrong)
                 return status
@@ -337,7 +358,7 @@ class Call:
             if message.status < 200:
                 return
             if message.status < 300:
-                self._acknowledge(message)
+                self._acknowledge(message, b"" if body else self._answer_in_ack(message))
                 self._renew_timer(message)
             if not final.done():
                 final.set_result(message)
@@ -360,6 +381,15 @@ class Call:
         if answer and method in SESSION_METHODS and answer.status < 300:
             self._renew_timer(answer)
         return answer
+
+    def _answer_in_ack(self, response: Message) -> bytes:
+        """Answer the offer in a 2xx to a re-INVITE without one, once (RFC 3264 §5)."""
+        if response.cseq[0] in self._acks:
+            return b""
+        refusal, body = self._answer_to(response) if response.body else (488, b"")
+        if refusal:
+            self._refuse_answer(["the offer in the 2xx cannot be taken"])
+        return body
 
     def _acknowledge(self, response: Message, body: bytes = b"") -> None:
         """Send the ACK to a 2xx, the same one to each copy of it (RFC 3261 §13.2.2.4)."""
@@ -422,6 +452,7 @@ class Call:
         leg = self._leg()
         if offer:
             self._formats, self._direction = offer.formats, offer.direction
+            self._others = offer.others
 
         def write() -> bytes:
             return build_sdp(
@@ -433,6 +464,7 @@ class Call:
                 session=self._sdp_session,
                 version=self._sdp_version,
                 ptime_ms=offer.ptime_ms if offer else 20,
+                others=self._others,
             )
 
         body = write()
@@ -459,9 +491,12 @@ class Call:
 
     def _check_target(self, message: Message) -> None:
         """A request in a dialog goes to the gateway's Contact, by its routes (§12.2.1.1)."""
-        if message.uri != self._exchange.contact(self.family):
+        uri, routes = self._place, self.dialog.routes
+        if routes and "lr" not in NameAddr.parse(routes[0]).uri.params:
+            uri, routes = NameAddr.parse(routes[0]).uri.text, [*routes[1:], self._contact()]
+        if message.uri != uri:
             self._broken("RFC 3261 12.2.1.1 target", f"{message.method} to {message.uri}")
-        if message.all("Route") != self.dialog.routes:
+        if message.all("Route") != routes:
             self._broken("RFC 3261 12.2.1.1 Route", f"{message.method} without the route set")
 
     def _uris_match(self, message: Message) -> bool:
@@ -596,7 +631,7 @@ class Call:
 
     def _contact(self) -> str:
         """Write the gateway's Contact."""
-        return f"<{self._exchange.contact(self.family)}>"
+        return f"<{self._place}>"
 
     def _leg(self) -> MediaLeg:
         """Return the media of the call, opened when first needed."""

@@ -95,6 +95,7 @@ class Qop(StrEnum):
     NONE = ""
     AUTH = "auth"
     AUTH_AND_INT = "auth,auth-int"
+    INT = "auth-int"
 
 
 class Algorithm(StrEnum):
@@ -138,6 +139,8 @@ class RegistrarConfig:
     """The challenge holds the placeholder ``domain="sip:domain"`` [R RT-200NE]."""
     opaque: bool = False
     """The challenge holds an opaque value [A]."""
+    several_challenges: bool = False
+    """Challenges of schemes and algorithms that nobody knows stand before the right one [A]."""
     nonce_lifetime: float = 300.0
     """A valid digest on an older nonce gets 401 with ``stale=true`` [A]."""
     nonce_per_request: bool = False
@@ -148,6 +151,10 @@ class RegistrarConfig:
     """User ID of another extension: 403 or 404 [A]."""
     refuse_loopback_contact: bool = False
     """503 to a loopback or unspecified Contact [R]; off here because tests live on loopback."""
+    overloaded: int = 0
+    """So many of the first REGISTERs get 503 [A]."""
+    retry_after: int = 0
+    """Retry-After of that 503 in seconds, 0 for none [A]."""
     min_expires: int = 0
     """423 below this; 0 is off [A]."""
     max_expires: int = 3600
@@ -233,6 +240,12 @@ class CallConfig:
     """``Supported: timer,100rel`` on INVITE [R at the network's edge]."""
     record_route: bool = False
     """A Record-Route to the gateway itself on each INVITE and its answers [R* network's edge]."""
+    strict_route: bool = False
+    """Its answers hold a Record-Route without ``lr``, as before RFC 3261 [A]."""
+    requires_100rel: bool = False
+    """``Require: 100rel`` on INVITE: ringing has to be told reliably [A]."""
+    challenges_in_dialog: bool = False
+    """401 to BYE, UPDATE and re-INVITE without credentials, too [A]."""
     bye_after_wrong_answer: float = 0.09
     """Time from ACK to BYE when the answer holds what was not offered [R]."""
     invite_challenge: int = 401

@@ -85,6 +85,15 @@ class Authenticator:
             parts.append(f'qop="{self._config.qop}"')
         return "Digest " + ",".join(parts)
 
+    def unknown_challenges(self) -> tuple[str, ...]:
+        """Make challenges that nobody can meet, if they are configured (RFC 7616 §3.7)."""
+        if not self._config.several_challenges:
+            return ()
+        return (
+            f'Basic realm="{self.realm}"',
+            f'Digest realm="{self.realm}",nonce="none",algorithm=ROT-13',
+        )
+
     def check(self, request: Message, slot: Slot, header: str) -> Verdict:
         """Judge the credentials in a request's header; breaches of the RFCs are recorded."""
         own = [

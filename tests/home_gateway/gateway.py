@@ -277,6 +277,14 @@ class HomeGateway:
         """Make every nonce stale."""
         self._authenticator.expire()
 
+    def throw(self, data: bytes, extension: str = "3") -> None:
+        """Send bytes as they are to where an extension is registered, by the gateway's socket."""
+        target = self._binding_to_ring(extension, None).target
+        bound = self._v4 if target.family is Family.V4 else self._v6
+        self._note(time.monotonic(), "out", target, data.decode(errors="replace"))
+        if bound:
+            bound.send(data, target)
+
     def lose(self, matches: Callable[[str, Message], bool], count: int = 1) -> None:
         """Lose the next ``count`` messages for which ``matches(direction, message)`` is true."""
         self._losses.append(_Loss(matches, count))
@@ -400,11 +408,21 @@ class HomeGateway:
         """Give a request to its call; 481 when there is none."""
         message = received.message
         if call := self._find(message):
-            call.on_request(received, transaction)
+            if refusal := self._challenge_in_dialog(call, received):
+                transaction.respond(refusal.status, refusal.headers)
+            else:
+                call.on_request(received, transaction)
             return
         if message.call_id not in self._by_call_id:
             self._broken("RFC 3261 12.2.2 dialog", "belongs to no call", message)
         transaction.respond(481)
+
+    def _challenge_in_dialog(self, call: Call, received: Received) -> Refusal | None:
+        """Want credentials in a dialog, too, if that is configured."""
+        slot = self.config.slot(call.extension)
+        if slot is None or not self.config.calls.challenges_in_dialog:
+            return None
+        return self._registrar.authenticate(received, slot, 401)
 
     def _find(self, message: Message) -> Call | None:
         """Find the living call of a request."""

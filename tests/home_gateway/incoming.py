@@ -75,6 +75,7 @@ class IncomingCall(Call):
             ("Contact", self._contact()),
             ("Allow", ALLOW),
             *self._timer_headers(),
+            *((("Require", "100rel"),) if calls.requires_100rel else ()),
         )
         request = self.dialog.request("INVITE", headers, body)
         self._exchange.tell("calls", call=self.number, extension=self.extension, caller=self.caller)

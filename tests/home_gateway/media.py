@@ -57,6 +57,8 @@ class MediaLeg:
         self._ssrc = secrets.randbits(32)
         self._sequence = secrets.randbits(15)
         self._timestamp = secrets.randbits(31)
+        self.dress: Callable[[bytes], bytes] = bytes
+        """What becomes of a packet before it is sent."""
         self.on_packet: Callable[[RtpPacket], None] | None = None
 
     @property
@@ -94,6 +96,12 @@ class MediaLeg:
     def insert(self, source: Source) -> None:
         """Say something once, then go on with what was said before."""
         self._afterwards, self._frames = self._frames, source.frames(self.recording)
+
+    def renew_source(self) -> None:
+        """Go on as another source: SSRC, sequence and timestamp anew (RFC 3550 §8.2)."""
+        self._ssrc = secrets.randbits(32)
+        self._sequence = secrets.randbits(15)
+        self._timestamp = secrets.randbits(31)
 
     def impair(self, **changes: float) -> None:
         """Change the faults of what is sent: fields of RtpFaults."""
@@ -160,7 +168,7 @@ class MediaLeg:
         self._sequence += 1
         self._timestamp += FRAME_SAMPLES
         self.sent += 1
-        self._send_impaired(packet)
+        self._send_impaired(self.dress(packet))
 
     def _next_frame(self) -> bytes | None:
         """Return the next frame, silence when everything was said."""

@@ -371,6 +371,7 @@ class OutgoingCall(Call):
     def _headers(self, *, accepts: bool = False) -> tuple[tuple[str, str], ...]:
         """Write the headers of a response that makes a dialog."""
         headers = [("Contact", self._contact()), ("Allow", "INVITE,ACK,BYE,CANCEL,UPDATE")]
+        headers += [("Record-Route", route) for route in self.dialog.routes]
         if self._exchange.config.calls.offers_100rel:
             headers.append(("Supported", "100rel"))
         if accepts:
@@ -406,6 +407,11 @@ def _dialog(exchange: Exchange, received: Received, transaction: ServerTransacti
     """Begin the dialog of an INVITE from the client."""
     message, family = received.message, received.peer.family
     contact = NameAddr.parse(message.require("Contact")).uri
+    calls, own = exchange.config.calls, exchange.contact(family)
+    if calls.strict_route:
+        routes = [f"<{own};strict>"]
+    else:
+        routes = [f"<{own};lr>"] if calls.record_route else []
     try:
         peer = peer_of(contact)
     except ValueError as error:
@@ -419,5 +425,5 @@ def _dialog(exchange: Exchange, received: Received, transaction: ServerTransacti
         target=contact.text,
         peer=peer if peer.family is family else received.peer,
         remote_cseq=message.cseq[0],
-        routes=message.all("Record-Route"),
+        routes=routes,
     )

@@ -75,6 +75,7 @@ class Registrar:
         self._authenticator = authenticator
         self._violations = violations
         self._bindings: list[Binding] = []
+        self._overloaded = config.registrar.overloaded
         self.seen: list[RegisterSeen] = []
 
     def bindings(self, extension: str) -> list[Binding]:
@@ -119,7 +120,8 @@ class Registrar:
             received.peer, slot.number, stale=verdict is Verdict.STALE
         )
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
-        return Refusal(status, ((name, challenge),))
+        unknown = self._authenticator.unknown_challenges()
+        return Refusal(status, tuple((name, value) for value in (*unknown, challenge)))
 
     def _judge(self, received: Received) -> Refusal | None:
         """Find the reason to refuse a REGISTER, None when there is none."""
@@ -127,6 +129,10 @@ class Registrar:
         if registrar.rport_refused and "rport" in request.via.params:
             return Refusal(400)
         self._check_uris(request)
+        if self._overloaded:
+            self._overloaded -= 1
+            wait = registrar.retry_after
+            return Refusal(503, (("Retry-After", str(wait)),) if wait else ())
         slot = self._config.slot(request.to.uri.user)
         if slot is None or slot.kind is not SlotKind.IP:
             return Refusal(403)

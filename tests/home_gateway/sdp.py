@@ -8,6 +8,7 @@ ENCODINGS = {
     "0": "PCMU/8000",
     "8": "PCMA/8000",
     "9": "G722/8000",
+    "13": "CN/8000",
     "101": "telephone-event/8000",
 }
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -32,6 +33,8 @@ class Offer:
     formats: tuple[str, ...] = ("0",)
     direction: str = "sendrecv"
     ptime_ms: int = PTIME_MS
+    others: tuple[str, ...] = ()
+    """Other m= lines that stand before the audio line, each with port and formats [?]."""
     absent: bool = False
     """True: INVITE without a body, the client has to offer (RFC 3264 §5) [?]."""
 
@@ -177,8 +180,9 @@ def build_sdp(
     session: int,
     version: int,
     ptime_ms: int = PTIME_MS,
+    others: tuple[str, ...] = (),
 ) -> bytes:
-    """Write the gateway's description with one audio line."""
+    """Write the gateway's description with one audio line, after other m= lines if given."""
     kind = "IP4" if family is Family.V4 else "IP6"
     lines = [
         "v=0",
@@ -186,6 +190,7 @@ def build_sdp(
         "s=-",
         f"c=IN {kind} {host}",
         "t=0 0",
+        *(f"m={other}" for other in others),
         f"m=audio {port} RTP/AVP {' '.join(formats)}",
         *(f"a=rtpmap:{payload} {ENCODINGS[payload]}" for payload in formats),
         *(("a=fmtp:101 0-15",) if "101" in formats else ()),
@@ -210,6 +215,8 @@ def _wrong_in_media(offered: Media, answered: Media) -> list[str]:
     if (answered.kind, answered.protocol) != (offered.kind, offered.protocol):
         return [f"m={answered.kind} {answered.protocol} answers m={offered.kind}"]
     wrong: list[str] = []
+    if answered.port == 0 and offered.kind != "audio":
+        return []
     if answered.port == 0 and offered.port != 0:
         wrong.append("port zero")
     if extra := [name for name in answered.formats if name not in offered.formats]:

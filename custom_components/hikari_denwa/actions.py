@@ -44,6 +44,8 @@ class Action(StrEnum):
     ANSWER = "answer"
     REJECT = "reject"
     HANG_UP = "hang_up"
+    HOLD = "hold"
+    RESUME = "resume"
     SEND_DTMF = "send_dtmf"
     LISTEN = "listen"
 
@@ -75,6 +77,8 @@ _SCHEMAS: Final = {
         }
     ),
     Action.HANG_UP: vol.Schema(_LINE),
+    Action.HOLD: vol.Schema(_LINE),
+    Action.RESUME: vol.Schema(_LINE),
     Action.SEND_DTMF: vol.Schema({**_LINE, vol.Required(ATTR_DIGITS): cv.string}),
     Action.LISTEN: vol.Schema(
         {
@@ -93,6 +97,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.ANSWER: _answer,
         Action.REJECT: _reject,
         Action.HANG_UP: _hang_up,
+        Action.HOLD: _hold,
+        Action.RESUME: _resume,
         Action.SEND_DTMF: _send_dtmf,
         Action.LISTEN: _listen,
     }
@@ -147,6 +153,18 @@ async def _hang_up(call: ServiceCall) -> ServiceResponse:
     """End the call."""
     with translated_errors():
         return _described(await _line(call).async_hang_up())
+
+
+async def _hold(call: ServiceCall) -> ServiceResponse:
+    """Put the call on hold."""
+    with translated_errors():
+        return _described(await _line(call).async_hold(held=True))
+
+
+async def _resume(call: ServiceCall) -> ServiceResponse:
+    """Take the call back from hold."""
+    with translated_errors():
+        return _described(await _line(call).async_hold(held=False))
 
 
 async def _send_dtmf(call: ServiceCall) -> ServiceResponse:

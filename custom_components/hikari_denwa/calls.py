@@ -88,6 +88,7 @@ class Call:
     connected: datetime | None = None
     ended: datetime | None = None
     held: bool = False
+    holding: bool = False
     ending: Ending | None = None
     quality: SoundQuality | None = None
 
@@ -146,7 +147,9 @@ class Call:
 
     def finished(self, at: datetime, ending: Ending) -> Call:
         """Return the call as it is after its end."""
-        return replace(self, state=CallState.ENDED, ended=at, ending=ending, held=False)
+        return replace(
+            self, state=CallState.ENDED, ended=at, ending=ending, held=False, holding=False
+        )
 
     def final_event(self) -> CallEventType:
         """Return what the end of the call is to a person."""

@@ -15,6 +15,7 @@ from homeassistant.const import CONF_NAME, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -27,6 +28,7 @@ from homeassistant.helpers.selector import (
 )
 
 from .const import (
+    CONF_CALL_WAITING,
     CONF_DOOR_PHONES,
     CONF_EXTENSION,
     CONF_FAMILY,
@@ -101,8 +103,13 @@ _RECONFIGURE_SCHEMA: Final = vol.Schema(
 _REAUTH_SCHEMA: Final = vol.Schema(
     {vol.Required(CONF_USER_ID): _TEXT, vol.Required(CONF_PASSWORD): _PASSWORD}
 )
-_DOOR_PHONES_SCHEMA: Final = vol.Schema(
-    {vol.Optional(CONF_DOOR_PHONES, default=list): TextSelector(TextSelectorConfig(multiple=True))}
+_OPTIONS_SCHEMA: Final = vol.Schema(
+    {
+        vol.Optional(CONF_DOOR_PHONES, default=list): TextSelector(
+            TextSelectorConfig(multiple=True)
+        ),
+        vol.Required(CONF_CALL_WAITING, default=False): BooleanSelector(),
+    }
 )
 
 
@@ -200,7 +207,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
                 {key: data[key] for key in (CONF_GATEWAY, CONF_EXTENSION)}
             )
             async with shared_engine(self.hass).use() as client:
-                await client.probe(line_config(data))
+                await client.probe(line_config(data, {}))
         except InputError as error:
             self._errors, self._placeholders = {error.field: error.reason}, error.placeholders
         except TelephonyError as error:
@@ -212,7 +219,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 class HikariDenwaOptionsFlow(OptionsFlowWithReload):
-    """Asks which callers are door phones."""
+    """Asks which callers are door phones, and what becomes of a second call."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Take numbers and extensions, as people write them."""
@@ -224,11 +231,16 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
             except NumberInvalidError as error:
                 errors, placeholders = {CONF_DOOR_PHONES: error.reason}, error.placeholders
             else:
-                return self.async_create_entry(data={CONF_DOOR_PHONES: list(callers)})
+                return self.async_create_entry(
+                    data={
+                        CONF_DOOR_PHONES: list(callers),
+                        CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
+                    }
+                )
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                _DOOR_PHONES_SCHEMA, user_input or self.config_entry.options
+                _OPTIONS_SCHEMA, user_input or self.config_entry.options
             ),
             errors=errors,
             description_placeholders=placeholders,

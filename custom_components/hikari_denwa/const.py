@@ -18,6 +18,7 @@ CONF_GATEWAY: Final = "gateway"
 CONF_EXTENSION: Final = "extension"
 CONF_USER_ID: Final = "user_id"
 CONF_FAMILY: Final = "family"
+CONF_CALL_WAITING: Final = "call_waiting"
 CONF_DOOR_PHONES: Final = "door_phones"
 SECTION_ADVANCED: Final = "advanced"
 

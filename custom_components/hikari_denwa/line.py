@@ -16,6 +16,7 @@ from homeassistant.util import dt as dt_util
 
 from .calls import FAILURES, Call, CallEventType, CallUpdate
 from .const import (
+    CONF_CALL_WAITING,
     CONF_DOOR_PHONES,
     CONF_EXTENSION,
     CONF_FAMILY,
@@ -89,8 +90,8 @@ class LineState:
         return self.registration is RegistrationState.REGISTERED
 
 
-def line_config(data: Mapping[str, Any]) -> LineConfig:
-    """Return what the engine needs, from the data of a config entry."""
+def line_config(data: Mapping[str, Any], options: Mapping[str, Any]) -> LineConfig:
+    """Return what the engine needs, from the data and the options of a config entry."""
     return LineConfig(
         gateway=data[CONF_GATEWAY],
         extension=data[CONF_EXTENSION],
@@ -98,6 +99,7 @@ def line_config(data: Mapping[str, Any]) -> LineConfig:
         password=data[CONF_PASSWORD],
         port=data.get(CONF_PORT, DEFAULT_PORT),
         family=FamilyChoice(data.get(CONF_FAMILY, FamilyChoice.AUTOMATIC)),
+        call_waiting=options.get(CONF_CALL_WAITING, False),
     )
 
 
@@ -147,7 +149,7 @@ class Line:
         Raises the RegistrationError that came of it, or an EngineError. Without any
         outcome in FIRST_REGISTRATION_SECONDS that is GatewaySilentError.
         """
-        config = line_config(self.entry.data)
+        config = line_config(self.entry.data, self.entry.options)
         self._first_outcome = self.hass.loop.create_future()
         try:
             async with asyncio.timeout(FIRST_REGISTRATION_SECONDS):
@@ -223,7 +225,11 @@ class Line:
             case CallConnected():
                 self._connected(call, at)
             case CallHeld():
-                self._replace(replace(call, held=event.held))
+                self._replace(
+                    replace(call, holding=event.held)
+                    if event.here
+                    else replace(call, held=event.held)
+                )
                 self._current_changed()
             case DtmfReceived():
                 self._tell(CallEventType.DTMF, call, event.digit)
@@ -283,6 +289,17 @@ class Line:
         if (call := self.state.call) is None:
             raise CallUnknownError
         await self.client.hang_up(call.id)
+        return self._latest(call)
+
+    async def async_hold(self, *, held: bool) -> Call:
+        """Put the connected call on hold, or take it back; returns when the far side agreed.
+
+        Raises CallNotConnectedError, HoldRefusedError.
+        """
+        call = self.state.call
+        if call is None or call.state is not CallState.TALKING:
+            raise CallNotConnectedError
+        await self.client.hold(call.id, held=held)
         return self._latest(call)
 
     async def async_send_dtmf(self, digits: str) -> Call:
@@ -460,8 +477,9 @@ class Line:
         return update
 
     def _current_changed(self) -> None:
-        """Take the oldest call that runs as the line's current one."""
-        self._set(replace(self.state, call=next(iter(self._calls.values()), None)))
+        """Take a call as the line's current one: not one that waits on hold; else the oldest."""
+        current = min(self._calls.values(), key=lambda call: call.holding, default=None)
+        self._set(replace(self.state, call=current))
 
     def _set(self, state: LineState) -> None:
         """Tell the listeners of the state if it is another."""

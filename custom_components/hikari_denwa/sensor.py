@@ -53,7 +53,7 @@ async def async_setup_entry(
 class CallStateSensor(HikariEntity, SensorEntity):
     """Idle, ringing, dialing or talking; with whom, which way, since when."""
 
-    _unrecorded_attributes = frozenset({"call_id", "held"})
+    _unrecorded_attributes = frozenset({"call_id", "held", "holding"})
 
     @property
     @override
@@ -77,6 +77,7 @@ class CallStateSensor(HikariEntity, SensorEntity):
             "formatted_number": call.formatted_number,
             "name": call.name,
             "held": call.held,
+            "holding": call.holding,
             "call_id": call.id,
         }
         return {key: value for key, value in shown.items() if value is not None}

@@ -141,6 +141,10 @@ class FakeClient:
         """Hang up."""
         self.command("hang_up", call)
 
+    async def hold(self, call: str, *, held: bool) -> None:
+        """Hold, or take back."""
+        self.command("hold", call, held)
+
     async def send_dtmf(self, call: str, digits: str) -> None:
         """Send digits."""
         self.command("send_dtmf", call, digits)
@@ -239,9 +243,9 @@ def ended(
     return CallEnded(at=AT + after, line="", call=call, ending=ending)
 
 
-def held(call: str = "in-1", *, held: bool) -> CallHeld:
+def held(call: str = "in-1", *, held: bool = True, here: bool = False) -> CallHeld:
     """Return the event of a call that is put on hold or taken back."""
-    return CallHeld(at=AT + 6, line="", call=call, held=held)
+    return CallHeld(at=AT + 6, line="", call=call, held=held, here=here)
 
 
 def dtmf(digit: str, call: str = "in-1") -> DtmfReceived:

@@ -19,6 +19,7 @@ from custom_components.hikari_denwa.telephony.errors import (
     CallNotRingingError,
     DigitsInvalidError,
     EngineSilentError,
+    HoldRefusedError,
     LineBusyError,
     LineNotRegisteredError,
     StatusInvalidError,
@@ -26,7 +27,7 @@ from custom_components.hikari_denwa.telephony.errors import (
 )
 
 from .conftest import ENTRY_DATA, state_of
-from .fake_engine import FakeEngine, connected, ended, incoming
+from .fake_engine import FakeEngine, connected, ended, held, incoming
 
 
 async def act(hass: HomeAssistant, action: str, **data: Any) -> Any:
@@ -168,6 +169,36 @@ async def test_hang_up(hass: HomeAssistant, engine: FakeEngine, line: Line) -> N
     await act(hass, "dial", number="0312345678")
     assert (await act(hass, "hang_up"))["call_id"] == "out-1"
     assert engine.sent("hang_up") == [("out-1",)]
+
+
+async def test_hold_and_resume(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
+    """The connected call is held and taken back; the sensor shows what the engine tells."""
+    listener = engine.client.listener()
+    listener.call_event(incoming())
+    with pytest.raises(HomeAssistantError) as refused:
+        await act(hass, "hold")
+    assert refused.value.translation_key == "call_not_connected"
+    listener.call_event(connected())
+    assert (await act(hass, "hold"))["call_id"] == "in-1"
+    listener.call_event(held(here=True))
+    assert hass.states.get("sensor.home_call_state").attributes["holding"] is True
+    assert (await act(hass, "resume"))["call_id"] == "in-1"
+    assert engine.sent("hold") == [("in-1", True), ("in-1", False)]
+    engine.errors["hold"] = HoldRefusedError()
+    with pytest.raises(HomeAssistantError) as error:
+        await act(hass, "hold")
+    assert error.value.translation_key == "hold_refused"
+
+
+async def test_held_call_steps_back(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
+    """Beside a call on hold by us, the other call is the line's current one."""
+    listener = engine.client.listener()
+    listener.call_event(incoming())
+    listener.call_event(connected())
+    listener.call_event(incoming("in-2", channel=2))
+    assert line.state.call.id == "in-1"
+    listener.call_event(held(here=True))
+    assert line.state.call.id == "in-2"
 
 
 async def test_send_dtmf(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:

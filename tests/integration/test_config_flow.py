@@ -282,18 +282,18 @@ async def test_options(
     """Door phones are numbers as people write them; the line takes them over at once."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["step_id"] == "init"
-    assert suggested(result) == {"door_phones": ["1", "0451234567"]}
+    assert suggested(result)["door_phones"] == ["1", "0451234567"]
     result = await hass.config_entries.options.async_configure(
         result["flow_id"], {"door_phones": ["２", "door"]}
     )
     assert result["errors"] == {"door_phones": "number_invalid"}
     assert result["description_placeholders"] == {"number": "door"}
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"door_phones": ["２", "03-1234-5678", "2"]}
+        result["flow_id"], {"door_phones": ["２", "03-1234-5678", "2"], "call_waiting": True}
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
-    assert entry.options == {"door_phones": ["2", "0312345678"]}
+    assert entry.options == {"door_phones": ["2", "0312345678"], "call_waiting": True}
     assert entry.runtime_data.door_phones == {"2", "0312345678"}
     assert entry.runtime_data is not line
 
@@ -305,4 +305,4 @@ async def test_options_can_be_emptied(
     result = await hass.config_entries.options.async_init(entry.entry_id)
     await hass.config_entries.options.async_configure(result["flow_id"], {})
     await hass.async_block_till_done()
-    assert entry.options == {"door_phones": []}
+    assert entry.options == {"door_phones": [], "call_waiting": False}

@@ -36,6 +36,13 @@ class FamilyChoice(StrEnum):
     IPV4 = "ipv4"
 
 
+class SoundCodec(StrEnum):
+    """A codec that a line may use towards the gateway; here sound is always µ-law."""
+
+    PCMU = "PCMU"
+    PCMA = "PCMA"
+
+
 class RegistrationState(StrEnum):
     """Where a line's registration stands."""
 
@@ -48,7 +55,11 @@ class RegistrationState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class LineConfig:
-    """What a line needs to register. ``gateway`` is a literal without brackets or a host name."""
+    """What a line needs to register. ``gateway`` is a literal without brackets or a host name.
+
+    ``codecs`` are offered in this order, and taken when offered. Others than µ-law are for
+    gateways that are known to want them.
+    """
 
     gateway: str
     extension: str
@@ -58,6 +69,7 @@ class LineConfig:
     family: FamilyChoice = FamilyChoice.AUTOMATIC
     expires: int = 3600
     call_waiting: bool = False
+    codecs: tuple[SoundCodec, ...] = (SoundCodec.PCMU,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,10 +341,11 @@ class CallConnected(CallEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class CallHeld(CallEvent):
-    """The far side put the call on hold, or took it back."""
+    """A call was put on hold, or taken back: by the far side, or ``here``."""
 
     kind = "call_held"
     held: bool
+    here: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

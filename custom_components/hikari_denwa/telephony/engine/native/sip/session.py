@@ -52,6 +52,7 @@ class Surroundings(Protocol):
     contact: str
     local_address: str
     gateway_address: str
+    codecs: tuple[sdp.Codec, ...]
     open_sound: OpenSound
 
     def reply(
@@ -240,7 +241,7 @@ class Session(ABC):
             around.local_address, on_frame=self._on_frame, on_digit=self._on_digit
         )
         sound.streaming = self._streaming
-        return CallMedia(around.local_address, around.gateway_address, sound)
+        return CallMedia(around.local_address, around.gateway_address, sound, codecs=around.codecs)
 
     def _connect(self) -> None:
         """Tell that the call is answered, and watch its sound from now on."""
@@ -506,6 +507,16 @@ class Session(ABC):
             return
         if not agreed and self._media:
             self._media.take_back()
+        if agreed:
+            self._around.tell(
+                CallHeld(
+                    at=self._around.now(),
+                    line=self._around.line,
+                    call=self.call,
+                    held=self.holding,
+                    here=True,
+                )
+            )
         if not change.done():
             change.set_result(agreed)
 

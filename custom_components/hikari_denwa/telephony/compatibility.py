@@ -311,7 +311,7 @@ def verdict(
     ``book`` is the corrected one. What the guard forbids and what Hikari Denwa cannot dial is
     ``cannot``, and so is what documents rule out over every family that is there.
     """
-    if blocking := _not_dialable(number) or forbidden(number, options):
+    if blocking := _not_dialable(number) or _forbidden(number, options):
         return _cannot(number, blocking)
     case = _Case(
         number=number,
@@ -337,20 +337,13 @@ def verdict(
     return _chosen(case, _best(legs), legs)
 
 
-def forbidden(number: DialledNumber, options: DialOptions) -> _Judged | None:
+def forbidden(number: DialledNumber, options: DialOptions) -> Reason | None:
     """Return what the owner's guard has against a number, None if nothing.
 
-    This is the one place that decides it; the verdict and every attempt go through it.
+    For a last look before an INVITE; the verdict has asked the same.
     """
-    if number.kind is NumberKind.EMERGENCY or is_emergency(number.digits):
-        return _forbidden_emergency(number, options)
-    if _is_blocked(number, options):
-        return _blocked(ReasonCode.NUMBER_BLOCKED, CureCode.UNBLOCK, number)
-    if number.cost not in options.allowed_costs:
-        return _blocked(
-            ReasonCode.COST_NOT_ALLOWED, CureCode.ALLOW_COST, number, cost=number.cost.value
-        )
-    return None
+    judged = _forbidden(number, options)
+    return judged.reasons[0] if judged else None
 
 
 def blocked(texts: Iterable[str], *, area_code: str | None = None) -> frozenset[str]:
@@ -387,6 +380,19 @@ def _not_dialable(number: DialledNumber) -> _Judged | None:
         NumberReason.NOT_OFFERED: CureCode.USE_TELEPHONE,
     }
     return _blocked(code, cures.get(code, CureCode.CORRECT_NUMBER), number)
+
+
+def _forbidden(number: DialledNumber, options: DialOptions) -> _Judged | None:
+    """Judge a number by what the owner allows: the one place that decides it."""
+    if number.kind is NumberKind.EMERGENCY or is_emergency(number.digits):
+        return _forbidden_emergency(number, options)
+    if _is_blocked(number, options):
+        return _blocked(ReasonCode.NUMBER_BLOCKED, CureCode.UNBLOCK, number)
+    if number.cost not in options.allowed_costs:
+        return _blocked(
+            ReasonCode.COST_NOT_ALLOWED, CureCode.ALLOW_COST, number, cost=number.cost.value
+        )
+    return None
 
 
 def _forbidden_emergency(number: DialledNumber, options: DialOptions) -> _Judged | None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from custom_components.hikari_denwa.telephony.calls import Family
 from custom_components.hikari_denwa.telephony.compatibility import (
     MAX_ATTEMPTS,
+    Attempt,
     DialOptions,
     LineFacts,
     Outlook,
@@ -16,6 +17,7 @@ from custom_components.hikari_denwa.telephony.compatibility import (
     Tried,
     Verdict,
     blocked,
+    forbidden,
     next_attempt,
     verdict,
 )
@@ -29,6 +31,7 @@ from custom_components.hikari_denwa.telephony.experience import (
 )
 from custom_components.hikari_denwa.telephony.numbers import (
     CostClass,
+    DialledNumber,
     NumberKind,
     classify,
     is_emergency,
@@ -164,6 +167,11 @@ def plain(digits: str) -> str:
     return bare
 
 
+def attempt_number(attempt: Attempt, book: Book) -> DialledNumber:
+    """Return what an attempt dials."""
+    return classify(attempt.digits, extensions=book.extensions)
+
+
 def breaks(digits: str, options: DialOptions) -> str | None:
     """Return which rule of the owner dialling these digits would break, judged on its own."""
     bare = plain(digits)
@@ -229,7 +237,8 @@ def test_nothing_forbidden_is_dialled(
     for one in tried:
         attempt = one.attempt
         assert breaks(attempt.digits, options) is None
-        again = classify(attempt.digits, extensions=book.extensions)
+        assert forbidden(attempt_number(attempt, book), options) is None
+        again = attempt_number(attempt, book)
         assert (again.national, again.cost, again.dialable) == (
             number.national,
             number.cost,

@@ -184,7 +184,7 @@ async def is_busy_for_a_second_call(stage: Stage) -> None:
 
 @scenario("RFC 3264 §6; facts §8.2 C7")
 async def answers_only_what_was_offered(stage: Stage) -> None:
-    """Of PCMU with telephone-event, and of G.722 with PCMU, the answer holds PCMU alone."""
+    """The answer holds PCMU, and telephone-event only where that was offered."""
     for offer in (TELEPHONE_EVENT_OFFER, G722_FIRST_OFFER):
         call, incoming = await stage.talking(offer=offer)
         await asyncio.sleep(0.2)

@@ -9,6 +9,7 @@ from typing import Any
 
 from custom_components.hikari_denwa.telephony.calls import Family
 from custom_components.hikari_denwa.telephony.engine.backend import Account, Registered
+from custom_components.hikari_denwa.telephony.engine.native.rtp.payload import PayloadFormat
 from custom_components.hikari_denwa.telephony.engine.native.rtp.playout import PlayoutStatistics
 from custom_components.hikari_denwa.telephony.engine.native.rtp.session import (
     PlayedFrame,
@@ -98,6 +99,7 @@ class FakeSound:
         self.local_port = 40000
         self.streaming = False
         self.remote: tuple[str, int] | None = None
+        self.format: PayloadFormat | None = None
         self.direction = (True, True)
         self.started = False
         self.closed = False
@@ -121,10 +123,18 @@ class FakeSound:
         )
 
     def set_remote(
-        self, address: str, port: int, *, gateway: str | None = None, **_: object
+        self,
+        address: str,
+        port: int,
+        *,
+        gateway: str | None = None,
+        control_port: int | None = None,
+        payload_format: PayloadFormat | None = None,
     ) -> None:
-        """Note where sound goes."""
+        """Note where sound goes, and how."""
+        del control_port
         assert gateway == GATEWAY[0]
+        self.format = payload_format
         self.remote = address, port
 
     def set_direction(self, *, send: bool, receive: bool) -> None:

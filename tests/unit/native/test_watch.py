@@ -4,8 +4,8 @@ import pytest
 
 from custom_components.hikari_denwa.telephony.calls import EndReason
 
-from .bench import Bench
-from .test_incoming import offer, reason, talking, within
+from .bench import Bench, within
+from .test_incoming import offer, reason, talking
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ..calls import Family
 from ..errors import RegistrationError
-from .protocol import CallEvent, SoundFrame
+from .protocol import CallEvent, SoundCodec, SoundFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class Account:
     port: int = 5060
     expires: int = 3600
     call_waiting: bool = False
+    codecs: tuple[SoundCodec, ...] = (SoundCodec.PCMU,)
 
 
 @dataclass(frozen=True, kw_only=True)

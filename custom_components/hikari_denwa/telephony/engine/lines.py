@@ -104,6 +104,7 @@ def _account(config: LineConfig, endpoint: Endpoint) -> Account:
         password=config.password,
         port=config.port,
         expires=config.expires,
+        codecs=config.codecs,
         call_waiting=config.call_waiting,
     )
 

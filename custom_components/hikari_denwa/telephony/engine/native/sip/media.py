@@ -9,7 +9,7 @@ from ..rtp.payload import PayloadFormat
 from ..rtp.quality import quality_of
 from ..rtp.session import PlayedFrame, RtpStatistics
 from . import sdp
-from .sdp import Direction, MediaDescription, Refusal, SessionDescription
+from .sdp import Codec, Direction, MediaDescription, Refusal, SessionDescription
 
 # Any even port will do to learn whether an offer can be answered at all.
 _SOME_PORT = 10000
@@ -68,9 +68,12 @@ class OpenSound(Protocol):
         """Bind the ports; raises SoundPortsExhaustedError."""
 
 
-def refusal_of(offer: bytes, local_address: str) -> Refusal | None:
+def refusal_of(
+    offer: bytes, local_address: str, codecs: tuple[Codec, ...] = (sdp.PCMU,)
+) -> Refusal | None:
     """Tell why an offer cannot be answered, None when it can; SdpError when it is none."""
-    answered = sdp.answer(SessionDescription.parse(offer), local_address, _SOME_PORT)
+    offered = SessionDescription.parse(offer)
+    answered = sdp.answer(offered, local_address, _SOME_PORT, codecs=codecs)
     return answered if isinstance(answered, Refusal) else None
 
 
@@ -81,8 +84,16 @@ class CallMedia:
     want to take none once the far side agrees.
     """
 
-    def __init__(self, local_address: str, gateway: str, sound: Sound) -> None:
+    def __init__(
+        self,
+        local_address: str,
+        gateway: str,
+        sound: Sound,
+        *,
+        codecs: tuple[Codec, ...] = (sdp.PCMU,),
+    ) -> None:
         """Take the bound RTP session and the hosts at both ends, as literals."""
+        self._codecs = codecs
         self.sound = sound
         self._gateway = gateway
         self.held = False
@@ -113,6 +124,7 @@ class CallMedia:
                 self._address,
                 self.sound.local_port,
                 session_id=self._session_id,
+                codecs=self._codecs,
                 direction=self._direction,
             )
         )
@@ -125,6 +137,9 @@ class CallMedia:
             self._address,
             self.sound.local_port,
             session_id=self._session_id,
+            codecs=self._codecs,
+            telephone_event=True,
+            comfort_noise=True,
             direction=self._direction,
         )
         if isinstance(answered, Refusal):

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -76,8 +77,9 @@ PCMA = Codec("PCMA", 8)
 # The RTP clock of G722 is 8000 Hz though it samples at 16000 (RFC 3551 §4.5.2).
 G722 = Codec("G722", 9)
 TELEPHONE_EVENT = Codec("telephone-event", None)
+COMFORT_NOISE = Codec("CN", 13)
 _AUDIO_CODECS = (PCMU, PCMA, G722)
-_STATIC = {str(codec.payload_type): codec for codec in _AUDIO_CODECS}
+_STATIC = {str(codec.payload_type): codec for codec in (*_AUDIO_CODECS, COMFORT_NOISE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,12 @@ class AudioStream:
     control_port: int | None = None
 
 
+def codecs_named(names: Iterable[str]) -> tuple[Codec, ...]:
+    """Give the codecs with these encoding names, in that order."""
+    by_name = {codec.name: codec for codec in _AUDIO_CODECS}
+    return tuple(by_name[name] for name in names)
+
+
 def new_session_id() -> int:
     """Make an o= session id from the clock (RFC 8866 §5.2)."""
     return time.time_ns() // 1_000_000
@@ -308,12 +316,14 @@ def answer(
     version: int = 1,
     codecs: tuple[Codec, ...] = (PCMU,),
     telephone_event: bool = False,
+    comfort_noise: bool = False,
     direction: Direction = Direction.SENDRECV,
 ) -> SessionDescription | Refusal:
     """Answer an offer with what was offered and nothing else (RFC 3264 §6).
 
-    One codec is answered, the first of the offer that is in `codecs`; telephone-event only when
-    offered and asked for. Every m= line but the accepted one is refused with port 0.
+    One codec is answered, the first of the offer that is in `codecs`; telephone-event and comfort
+    noise (RFC 3389) only when offered and asked for. Every m= line but the accepted one is
+    refused with port 0.
     """
     connection = _local(address, port)
     verdicts = [_acceptable(media, connection, codecs) for media in offered.media]
@@ -326,7 +336,8 @@ def answer(
     media[chosen] = _accepted(
         offered.media[chosen],
         [codec for codec in (verdicts[chosen],) if isinstance(codec, Codec)]
-        + [TELEPHONE_EVENT] * telephone_event,
+        + [TELEPHONE_EVENT] * telephone_event
+        + [COMFORT_NOISE] * comfort_noise,
         connection=connection,
         port=port,
         direction=direction,

@@ -98,6 +98,7 @@ class UserAgent:
         self.clock = clock
         self.values = values or TimerValues()
         self.local_address = local[0]
+        self.codecs = sdp.codecs_named(account.codecs)
         self.gateway_address = account.gateway
         self.open_sound = open_sound
         self.layer = TransactionLayer(
@@ -380,7 +381,9 @@ class UserAgent:
             transaction.respond(self.reply(request, 486))
             return
         try:
-            refusal = refusal_of(request.body, self.local_address) if request.body else None
+            refusal = (
+                refusal_of(request.body, self.local_address, self.codecs) if request.body else None
+            )
         except SdpError:
             transaction.respond(self.reply(request, 400))
             return

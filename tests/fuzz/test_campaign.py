@@ -19,7 +19,7 @@ async def test_short_run(name: str) -> None:
     outcome = run(TARGETS[name], datagrams=_DATAGRAMS.get(name, _USUAL), seed=1)
     assert not outcome.faults, f"{outcome.faults[0].what}\n{outcome.faults[0].data!r}"
     assert outcome.datagrams >= _DATAGRAMS.get(name, _USUAL)
-    assert outcome.kept, "no input has reached anything new"
+    assert outcome.branches > 5, "nothing was reached"
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -32,8 +32,13 @@ def hosts() -> Iterator[tuple[Host, Host]]:
 def names(tmp_path: Path) -> Path:
     """Give the file of names, with the gateway's old address."""
     path = tmp_path / "names"
-    path.write_text(f"{OLD}1")
+    lead(path, f"{OLD}1")
     return path
+
+
+def lead(names: Path, address: str) -> None:
+    """Let the gateway's name stand for an address."""
+    names.write_text(address)
 
 
 async def told(line: Process, **wanted: str) -> dict[str, Any]:
@@ -73,7 +78,7 @@ async def test_whole_network_renumbered(hosts: tuple[Host, Host], names: Path) -
         for host, end in ((there, "1"), (here, "20")):
             host.add(f"{NEW}{end}/64")
             host.remove(f"{OLD}{end}/64")
-        names.write_text(f"{NEW}1")
+        lead(names, f"{NEW}1")
         async with there.run(*gateway(NEW)) as second:
             await serves(second)
             await told(line, state="registered", local=f"{NEW}20", gateway=f"{NEW}1")

@@ -228,9 +228,10 @@ def test_gateway_away_ten_minutes(play: Play, options: OptionsAnswer, phase: flo
     play(act, config(options=options))
 
 
-@pytest.mark.parametrize("away", [60.0, 90.0, 120.0])
-@pytest.mark.parametrize("phase", [0.0, 9.0, 17.0])
-def test_reboot(play: Play, away: float, phase: float) -> None:
+@pytest.mark.parametrize("options", OptionsAnswer)
+@pytest.mark.parametrize("away", [65.0, 90.0, 120.0])
+@pytest.mark.parametrize("phase", [0.0, 9.0, 17.0, 33.0, 50.0])
+def test_reboot(play: Play, away: float, phase: float, options: OptionsAnswer) -> None:
     """A gateway needs one to two minutes to start (facts §8.1)."""
 
     async def act(scene: Scene) -> None:
@@ -241,7 +242,7 @@ def test_reboot(play: Play, away: float, phase: float) -> None:
         await scene.back_within(BACK_WITHIN)
         scene.assert_gentle()
 
-    play(act, config())
+    play(act, config(options=options))
 
 
 def test_port_closed_for_ten_minutes(play: Play) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from custom_components.hikari_denwa.telephony.calls import EndReason
+from custom_components.hikari_denwa.telephony.calls import EndReason, Family
 from custom_components.hikari_denwa.telephony.engine import client as client_module
 from custom_components.hikari_denwa.telephony.engine import conversation
 from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher, RunningEngine
@@ -37,6 +37,7 @@ from custom_components.hikari_denwa.telephony.errors import (
     EngineSilentError,
     EngineStartError,
     EngineVersionError,
+    FamilyMissingError,
     LineNotRegisteredError,
     LineUnknownError,
     NumberInvalidError,
@@ -144,6 +145,18 @@ async def test_probe(client: EngineClient) -> None:
     with pytest.raises(CredentialsRejectedError) as caught:
         await client.probe(line_config(password="wrong"))
     assert caught.value.placeholders == {"user_id": "0003"}
+
+
+async def test_move(client: EngineClient) -> None:
+    """A line that is there already stays; a family that the gateway has not is an error."""
+    line = Recorder()
+    await client.add_line("a", line_config(), line)
+    await line.registered()
+    await client.move_line("a", Family.IPV6)
+    with pytest.raises(FamilyMissingError):
+        await client.move_line("a", Family.IPV4)
+    with pytest.raises(LineUnknownError):
+        await client.move_line("b", Family.IPV6)
 
 
 async def test_dial_returns_before_its_events(client: EngineClient) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..calls import Family
 from ..errors import (
     EngineError,
     EngineLostError,
@@ -35,6 +36,7 @@ from .protocol import (
     HangUp,
     Hold,
     LineConfig,
+    MoveLine,
     Probed,
     ProbeLine,
     RegistrationChanged,
@@ -178,6 +180,15 @@ class EngineClient:
         self._lines.pop(line, None)
         with suppress(EngineLostError, EngineSilentError, LineUnknownError):
             await self._ask(RemoveLine(id=self._next_id(), line=line))
+
+    async def move_line(self, line: str, family: Family) -> None:
+        """Register a line over a family instead; it can ring all the time, and stays if that fails.
+
+        Raises FamilyMissingError or a RegistrationError. An engine that is restarted begins
+        with the preferred family again.
+        """
+        command = MoveLine(id=self._next_id(), line=line, family=family)
+        await self._ask(command, time_limit=_PROBE_SECONDS)
 
     async def probe(self, config: LineConfig) -> Probed:
         """Register once with a configuration and un-register. Raises a RegistrationError."""

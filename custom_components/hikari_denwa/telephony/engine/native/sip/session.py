@@ -233,6 +233,7 @@ class Session(ABC):
             self._bye(Ending(reason=EndReason.NOT_ACCEPTABLE))
             return
         self._acknowledged()
+        self._tell_held()
 
     async def _open_media(self) -> CallMedia:
         """Bind the ports of the sound; raises SoundPortsExhaustedError."""

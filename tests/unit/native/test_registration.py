@@ -7,6 +7,7 @@ import pytest
 
 from custom_components.hikari_denwa.telephony.engine.backend import Registered
 from custom_components.hikari_denwa.telephony.engine.native.sip.messages import Request
+from custom_components.hikari_denwa.telephony.engine.native.sip.uri import SipUri
 from custom_components.hikari_denwa.telephony.errors import (
     CredentialsRejectedError,
     ExtensionUnavailableError,
@@ -502,3 +503,115 @@ async def test_a_call_may_come_before_the_200(bench: Bench) -> None:
     assert bench.sent_status(180)
     bench.answer(request, 200)
     await task
+
+
+class TestFormerContacts:
+    """A contact of ours from before, beside the new one (§10.2.2, §10.3)."""
+
+    FORMER = SipUri(user="3", host="2001:db8:0:9::20", port=5062)
+
+    async def remove(self, bench: Bench) -> tuple[asyncio.Task[None], Request]:
+        """Begin to remove it, and give the REGISTER."""
+        bench.clock.advance(1)
+        removing = bench.agent.registration.remove(self.FORMER, time_limit=5)
+        task = asyncio.ensure_future(removing)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return task, bench.sent_request("REGISTER")
+
+    async def test_others_are_known(self, bench: Bench) -> None:
+        """What the 200 lists beside ours, and still holds."""
+        task, request = await begin(bench)
+        gone = ("Contact", "<sip:3@[2001:db8::77]>;expires=0")
+        bench.answer(request, 200, contact(bench), ("Contact", f"<{self.FORMER}>"), gone)
+        await task
+        assert bench.agent.registration.others == (self.FORMER,)
+
+    async def test_removal(self, bench: Bench) -> None:
+        """That contact alone, of the same address-of-record and Call-ID."""
+        await bench.register()
+        task, request = await self.remove(bench)
+        assert request.expires == 0
+        assert request.contact
+        assert request.contact.uri == self.FORMER
+        bench.answer(request, 401, ASK)
+        bench.answer(bench.sent_request("REGISTER"), 200, contact(bench))
+        await task
+        bench.clock.advance(20)
+        assert bench.sent() == []
+        assert bench.agent.registration.registered
+
+    @pytest.mark.parametrize("status", [200, 403, 500])
+    async def test_removal_that_may_have_taken_ours(self, bench: Bench, status: int) -> None:
+        """If ours is not listed, it is bound again, a second later."""
+        await bench.register()
+        task, request = await self.remove(bench)
+        bench.answer(request, status)
+        await task
+        assert bench.sent() == []
+        bench.clock.advance(1)
+        assert bench.sent_request("REGISTER").expires == 3600
+
+    async def test_silence(self, bench: Bench) -> None:
+        """No answer is no reason to wait for ever."""
+        await bench.register()
+        bench.clock.advance(1)
+        await bench.agent.registration.remove(self.FORMER, time_limit=0.01)
+        removal, *_ = bench.sent()
+        assert isinstance(removal, Request)
+        bench.clock.advance(1)
+        again = bench.sent_request("REGISTER")
+        assert again.expires == 3600
+        assert again.cseq.number > removal.cseq.number
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ((), None),
+        ((("Retry-After", "120 (starting);duration=9"),), 120),
+        ((("Retry-After", "x"),), None),
+    ],
+)
+async def test_retry_after(
+    bench: Bench, headers: tuple[tuple[str, str], ...], seconds: int | None
+) -> None:
+    """A refusal carries how long the gateway wants to be left alone (§20.33)."""
+    task, request = await begin(bench)
+    bench.answer(request, 503, *headers)
+    assert (await failure(task)).retry_after == seconds
+
+
+async def test_longer_interval_is_remembered(bench: Bench) -> None:
+    """A gateway that wants a longer interval is not asked for the shorter one each time."""
+    task, request = await begin(bench)
+    bench.answer(request, 423, ("Min-Expires", "7200"))
+    bench.answer(bench.sent_request("REGISTER"), 200, contact(bench, 7200))
+    await task
+    bench.clock.advance(1)
+    bench.agent.registration.verify()
+    assert bench.sent_request("REGISTER").expires == 7200
+
+
+async def test_doubts_come_not_twice_a_second(bench: Bench) -> None:
+    """Calls that fail one after the other cost one REGISTER."""
+    await bench.register()
+    for _ in range(5):
+        bench.agent.registration.verify()
+    assert bench.sent() == []
+    bench.clock.advance(1)
+    bench.answer(bench.sent_request("REGISTER"), 200, contact(bench))
+    bench.agent.registration.verify()
+    bench.agent.registration.verify()
+    assert bench.sent() == []
+    bench.clock.advance(1)
+    bench.sent_request("REGISTER")
+
+
+async def test_credentials_that_served_are_trusted(bench: Bench) -> None:
+    """A 403 at a new address says that the extension is taken, not that the password is wrong."""
+    bench.agent.registration.trust()
+    task, request = await begin(bench)
+    bench.answer(request, 401, ASK)
+    bench.answer(bench.sent_request("REGISTER"), 403)
+    assert isinstance(await failure(task), ExtensionUnavailableError)

@@ -3,7 +3,7 @@
 import contextlib
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from custom_components.hikari_denwa.telephony.calls import (
     CallerId,
@@ -13,7 +13,14 @@ from custom_components.hikari_denwa.telephony.calls import (
     Family,
 )
 from custom_components.hikari_denwa.telephony.engine.native.rtp.packet import RtpPacket
+from custom_components.hikari_denwa.telephony.engine.native.rtp.payload import KeyEvents
 from custom_components.hikari_denwa.telephony.engine.native.rtp.playout import PlayoutBuffer
+from custom_components.hikari_denwa.telephony.engine.native.rtp.reports import Reports
+from custom_components.hikari_denwa.telephony.engine.native.rtp.rtcp import (
+    ControlPacket,
+    ReportBlock,
+    SenderInfo,
+)
 from custom_components.hikari_denwa.telephony.engine.native.sip.caller_id import (
     called_of,
     caller_of,
@@ -85,6 +92,7 @@ _VIEWS = (
     "warnings",
     "reasons",
 )
+_OWN_SSRC = 5
 _SOURCE = ("2001:db8::1", 5060)
 
 
@@ -246,23 +254,28 @@ class RtpPackets(Target):
 
     def feed(self, data: bytes) -> None:
         """Put the packets into a playout buffer and take frames out of it."""
-        buffer = PlayoutBuffer()
-        start = 0
-        arrived = 1000.0
-        while start + 2 <= len(data):
-            length = int.from_bytes(data[start : start + 2])
-            datagram = data[start + 2 : start + 2 + length]
-            start += 2 + length
-            arrived += 0.02
-            self.meter.take(_play, buffer, datagram, arrived)
+        buffer, keys = PlayoutBuffer(), KeyEvents()
+        for number, datagram in enumerate(_split(data)):
+            self.meter.take(_play, buffer, keys, datagram, 1000.0 + number * 0.02)
         assert buffer.statistics.received >= 0
 
 
-def _play(buffer: PlayoutBuffer, datagram: bytes, arrived: float) -> None:
+def _split(data: bytes) -> Iterator[bytes]:
+    """Give the packets that stand one behind the other, each with its length."""
+    start = 0
+    while start + 2 <= len(data):
+        end = start + 2 + int.from_bytes(data[start : start + 2])
+        yield data[start + 2 : end]
+        start = end
+
+
+def _play(buffer: PlayoutBuffer, keys: KeyEvents, datagram: bytes, arrived: float) -> None:
     """Take in a packet and play 20 ms."""
     packet = RtpPacket.decode(datagram)
     if packet is not None:
         assert RtpPacket.decode(packet.encode()) == packet
+        key = keys.take(packet)
+        assert key is None or key in "0123456789*#ABCD"
         buffer.put(packet, arrived)
     frame, _ = buffer.take()
     assert len(frame) == FRAME_BYTES
@@ -286,6 +299,52 @@ def _packet(
 def _joined(packets: Sequence[bytes]) -> bytes:
     """Write packets one behind the other, each with its length."""
     return b"".join(len(packet).to_bytes(2) + packet for packet in packets)
+
+
+class RtcpPackets(Target):
+    """Reports at the control port, each preceded by its length, as `RtpPackets` are."""
+
+    name = "rtcp"
+    text = False
+
+    @classmethod
+    def seeds(cls) -> Sequence[bytes]:
+        """Give reports of both kinds, with a name, padded, and a goodbye."""
+        sender = SenderInfo(ntp=0xE0000000_80000000, timestamp=160, packets=9, octets=1440)
+        block = ReportBlock(
+            ssrc=_OWN_SSRC,
+            fraction_lost=12,
+            lost=-3,
+            highest_sequence=65999,
+            jitter=80,
+            last_report=0x00018000,
+            since_last_report=0x8000,
+        )
+        full = ControlPacket(ssrc=7, sender=sender, blocks=(block, block), cname="a", gone=(7,))
+        plain = ControlPacket(ssrc=7, blocks=(block,)).encode()
+        return [
+            _joined([full.encode(), plain]),
+            _joined([b"\xa1" + plain[1:3] + b"\x08" + plain[4:] + b"\0\0\0\4"]),
+            _joined([plain + b"\x82\xcc\0\3" + bytes(12), plain[:8]]),
+        ]
+
+    def feed(self, data: bytes) -> None:
+        """Take the reports, and make our own from what they said."""
+        reports = Reports(_OWN_SSRC)
+        for number, datagram in enumerate(_split(data)):
+            self.meter.take(_report, reports, datagram, 1000.0 + number)
+        assert reports.make(2000.0, timestamp=1, packets=2, octets=320, reception=None)
+
+
+def _report(reports: Reports, datagram: bytes, now: float) -> None:
+    """Take a report; what it says stays within what can be."""
+    packet = ControlPacket.decode(datagram)
+    if packet is not None:
+        assert ControlPacket.decode(packet.encode()) is not None
+    reports.take(datagram, now, 7)
+    told = reports.statistics
+    assert told.round_trip is None or 0 <= told.round_trip <= 10
+    assert told.far_lost is None or told.far_lost >= 0
 
 
 class ProtocolMessages(Target):
@@ -375,6 +434,7 @@ PARSERS: tuple[type[Target], ...] = (
     SessionDescriptions,
     DigestChallenges,
     RtpPackets,
+    RtcpPackets,
     ProtocolMessages,
     SoundMessages,
 )

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -29,7 +30,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     encode,
 )
 from custom_components.hikari_denwa.telephony.errors import TelephonyError
-from tests.unit.native.bench import CHALLENGE, GATEWAY, OFFER, Bench, FakeSound
+from tests.unit.native.bench import ACCOUNT, CHALLENGE, GATEWAY, OFFER, Bench, FakeSound
 from tests.unit.sip.torture_messages import TORTURE_MESSAGES
 
 from .target import Meter, Target
@@ -40,6 +41,9 @@ _MOST_ANSWERS = 4
 # Longer than any transaction, BYE or unacknowledged answer lives.
 _LONG_ENOUGH = 64 * 0.5 * 5
 _PLACEHOLDER = re.compile(rb"\{([a-z_]+)\}")
+
+
+type _Work = Coroutine[Any, Any, Any]
 
 
 class _CheckedSound(FakeSound):
@@ -85,17 +89,18 @@ class UserAgents(Target):
 
     def feed(self, data: bytes) -> None:
         """Play a script, then let everything end, and see that nothing is left."""
-        _Play(self.meter).run(data.split(SEPARATOR))
+        steps = data.split(SEPARATOR)
+        _Play(self.meter, call_waiting=b"!second calls wait" in steps).run(steps)
 
 
 class _Play:
     """One script being played."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, *, call_waiting: bool) -> None:
         """Build a user agent."""
         self._meter = meter
-        self._stage = _Stage()
-        self._waiting: list[Coroutine[Any, Any, Any]] = []
+        self._stage = _Stage(replace(ACCOUNT, call_waiting=call_waiting))
+        self._waiting: dict[_Work, asyncio.Future[Any] | None] = {}
         self._values = {"shift_jis": "応答なし".encode("shift_jis")}
         self._events = 0
 
@@ -145,6 +150,9 @@ class _Play:
             case ["hang", "up"]:
                 for session in agent.sessions:
                     session.hang_up()
+            case ["hold" | "resume" as what]:
+                for session in agent.sessions:
+                    self._begin(session.hold(held=what == "hold"))
             case ["unreachable"]:
                 agent.unreachable()
             case ["answer" | "reject" as what]:
@@ -162,20 +170,20 @@ class _Play:
             with contextlib.suppress(TelephonyError):
                 session.reject(486)
 
-    def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _begin(self, work: _Work) -> None:
         """Begin something that may wait."""
-        self._waiting.append(work)
+        self._waiting[work] = None
         self._go_on()
 
     def _go_on(self) -> None:
         """Let go on what waits; a refusal by one of our own errors is an outcome like others."""
-        for work in tuple(self._waiting):
-            try:
-                waits_for = work.send(None)
-            except StopIteration, TelephonyError:
-                self._waiting.remove(work)
+        for work, future in tuple(self._waiting.items()):
+            if future is not None and not future.done():
                 continue
-            assert waits_for is None or isinstance(waits_for, asyncio.Future)
+            try:
+                self._waiting[work] = work.send(None)
+            except StopIteration, TelephonyError:
+                del self._waiting[work]
 
     def _fill(self, step: bytes) -> bytes:
         """Put what was sent last in the place of the placeholders."""
@@ -194,7 +202,7 @@ class _Play:
     def _note(self, message: Request | Response) -> None:
         """Keep the headers of a message."""
         kind = message.method.lower() if isinstance(message, Request) else "reply"
-        for name in ("Via", "From", "To", "Call-ID", "CSeq"):
+        for name in ("Via", "From", "To", "Call-ID", "CSeq", "RSeq"):
             value = message.headers.get(name) or ""
             self._values[f"{kind}_{name.lower().replace('-', '_')}"] = value.encode(
                 errors="surrogateescape"
@@ -254,6 +262,7 @@ class _Play:
         assert not clock.pending, "a timer is left"
         agent.close()
         self._go_on()
+        assert not self._waiting, "somebody waits for ever"
         self._check_events()
         assert all(sound.closed for sound in self._stage.sounds), "a port is never given back"
         ended = [event.call for event in self._stage.events if isinstance(event, CallEnded)]
@@ -365,7 +374,52 @@ _ANSWERED = _to_request(
     body=OFFER,
 )
 
+_RELIABLE = (_CONTACT, "Require: 100rel")
+
 SCRIPTS = (
+    _script(
+        b"!second calls wait",
+        _INVITE,
+        b"!answer",
+        _ACK,
+        _INVITE.replace(b"h10", b"h20"),
+        b"!answer",
+        _ACK.replace(b"h10@", b"h20@").replace(b"tag=h10", b"tag=h20"),
+        b"!hold",
+        _to_request("invite", "200 OK", _CONTACT, tag="", body=_HELD.replace("only", "recv")),
+        b"!resume",
+        _to_request("invite", "491 Request Pending", tag=""),
+        b"!wait 5",
+        _to_request("invite", "488 Not Acceptable Here", tag=""),
+    ),
+    _script(
+        _INVITE,
+        b"!answer",
+        _ACK,
+        b"!hold",
+        _to_request("invite", "200 OK", _CONTACT, tag="", body=OFFER),
+        b"!resume",
+        _from_gateway("INVITE", branch="r1", cseq=2, body=OFFER),
+        _BYE,
+        _to_request("invite", "481 No", tag=""),
+    ),
+    _script(
+        b"!dial 0451",
+        _to_request("invite", "183 Session Progress", *_RELIABLE, "RSeq: 7", body=OFFER),
+        _to_request("prack", "200 OK", tag=""),
+        _to_request("invite", "180 Ringing", *_RELIABLE, "RSeq: 8"),
+        _to_request("prack", "481 No", tag=""),
+        _in_our_call("UPDATE", cseq=1, body=OFFER),
+        _ANSWERED,
+        b"!hang up",
+    ),
+    _script(
+        _INVITE.replace(b"Min-SE: 300", b"Require: 100rel"),
+        _from_gateway("PRACK", "RAck: {reply_rseq} 1 INVITE", branch="p1", cseq=2),
+        b"!wait 40",
+        b"!answer",
+        _ACK,
+    ),
     _script(_INVITE, _INVITE, b"!answer", _ACK, b"!wait 200", _BYE, _BYE),
     _script(_INVITE, b"!wait 70", b"!reject", _from_gateway("ACK", branch="h10", cseq=1)),
     _script(

@@ -28,12 +28,14 @@ LINE = "desk"
 class Desk:
     """One line of a running engine, with all that it told; ``async with Desk() as desk``.
 
-    As a listener it hears the far side's sound into ``heard`` (µ-law, in order).
+    As a listener it hears the far side's sound into ``heard`` (µ-law, in order). The engine is
+    its own, unless it is given one that runs.
     """
 
-    def __init__(self) -> None:
-        """Begin with nothing running."""
-        self.client = EngineClient()
+    def __init__(self, engine: EngineClient | None = None) -> None:
+        """Begin without a line."""
+        self.client = engine or EngineClient()
+        self._own = engine is None
         self.events: list[Event] = []
         self.heard: list[SoundFrame] = []
         self._seen = 0
@@ -41,14 +43,18 @@ class Desk:
         self._voice: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Start the engine."""
-        await self.client.start()
+        """Start the engine, if it does not run."""
+        if self._own:
+            await self.client.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End the engine, which un-registers."""
+        """End the engine, or take the line from it; both un-register."""
         await self.hush()
-        await self.client.close()
+        if self._own:
+            await self.client.close()
+        else:
+            await self.client.remove_line(LINE)
 
     async def register(self, address: str, port: int, extension: Extension) -> RegistrationChanged:
         """Add the line and wait until it is registered; raises PeerError if it fails."""

@@ -30,6 +30,8 @@ ROOT = environment.ROOT
 SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers")
 PEERS = {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"}
 PYTEST_NO_TESTS = 5
+# Suites that wait more than they compute, and how many of their tests run at a time.
+AT_ONCE = {"conformance": 4}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -115,6 +117,8 @@ def run_suite(suite: str, python: Path, arguments: list[str], tally: Tally) -> N
     if not any(folder.rglob("test_*.py")):
         tally.problems.append(f"tests/{suite} has no tests.")
         return
+    if suite in AT_ONCE and not any(word.startswith(("-n", "--pdb")) for word in arguments):
+        arguments = ["-n", str(AT_ONCE[suite]), *arguments]
     print(f"\n── {suite} ──", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"

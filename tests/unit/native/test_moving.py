@@ -176,6 +176,7 @@ async def test_old_contact_rings_for_a_while(stage: Stage) -> None:
     await stage.ask(MoveLine(id=2, line="line", family=Family.IPV4))
     registrar = stage.gateway._registrar
     registrar._bindings.append(old)
+    await asyncio.sleep(0.1)
     call = await stage.gateway.ring(family=GatewayFamily.V6)
     registrar._bindings.remove(old)
     await call.ringing()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 
 from ...calls import EndReason, Family
@@ -261,10 +262,12 @@ class NativeBackend(Backend):
         if agent.user_agent.account.extension != successor.user_agent.account.extension:
             await registration.unregister(time_limit=_FAREWELL)
         else:
-            registration.forget()
             former = registration.contact
             if any(uri.matches(former) for uri in successor.registration.others):
-                await successor.registration.remove(former, time_limit=_FAREWELL)
+                registration.stop()
+                removal = successor.registration.remove(former, time_limit=_FAREWELL)
+                await _unless(agent.closed, removal)
+            registration.forget()
         if not agent.has_moved:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LINGER):
@@ -306,6 +309,17 @@ class NativeBackend(Backend):
         if not isinstance(session, IncomingCall):
             raise CallNotRingingError
         return session
+
+
+async def _unless(closed: asyncio.Event, work: Coroutine[object, object, None]) -> None:
+    """Do some work to its end, or until something is closed."""
+    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(closed.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def _routes_from(account: Account, local_address: str) -> bool:

@@ -59,7 +59,7 @@ async def _campaign(options: argparse.Namespace) -> int:
         outcomes.append(outcome)
         print(_line(outcome), flush=True)
         if options.keep:
-            keep(name, outcome.kept)
+            keep(TARGETS[name], outcome.kept)
         _write_faults(outcome)
     total = sum(outcome.datagrams for outcome in outcomes)
     seconds = sum(outcome.seconds for outcome in outcomes)

@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import itertools
 import time
 import traceback
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ LONGEST = 0.05
 """Seconds of processor time that one datagram may take."""
 
 _MOST_KEPT = 3000
+_LARGEST_CORPUS = 128 * 1024
 _REPEATS = 3
 _SETTLED_AFTER = 0.2
 _PAGE = 4096
@@ -57,26 +59,53 @@ def corpus_of(target: type[Target]) -> list[bytes]:
     return [*target.seeds(), *kept]
 
 
-def keep(target: str, inputs: Iterable[bytes]) -> None:
-    """Add inputs to the corpus."""
-    folder = CORPUS / target
+def keep(target: type[Target], inputs: Iterable[bytes]) -> None:
+    """Add inputs to the corpus, and leave the fewest in it that will do."""
+    folder = CORPUS / target.name
     folder.mkdir(parents=True, exist_ok=True)
-    for data in inputs:
+    old = list(folder.iterdir())
+    chosen = fewest(target, [*(path.read_bytes() for path in old), *inputs])
+    for path in old:
+        path.unlink()
+    sizes = itertools.accumulate(map(len, chosen))
+    for data, size in zip(chosen, sizes, strict=True):
+        if size > _LARGEST_CORPUS:
+            break
         (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
 
 
-def fault_of(target: Target, data: bytes) -> Fault | None:
-    """Feed one input, and tell what is wrong; a hang has to come again to count as one."""
+def feed(target: Target, data: bytes) -> tuple[float, Fault | None]:
+    """Feed one input; returns the longest time of a datagram in it, and what is wrong.
+
+    What takes long is fed again, for only an input that takes long each time is at fault.
+    """
+    longest = LONGEST
     for _ in range(_REPEATS):
         target.meter.next_input()
         try:
             target.feed(data)
         except Exception:  # noqa: BLE001 - that is what is looked for
-            return Fault(target=target.name, data=data, what=traceback.format_exc())
-        if target.meter.longest <= LONGEST:
-            return None
-    what = f"one datagram took {target.meter.longest * 1000:.0f} ms"
-    return Fault(target=target.name, data=data, what=what)
+            return longest, Fault(target=target.name, data=data, what=traceback.format_exc())
+        if target.meter.longest < LONGEST:
+            return target.meter.longest, None
+        longest = target.meter.longest
+    what = f"one datagram took {longest * 1000:.0f} ms"
+    return longest, Fault(target=target.name, data=data, what=what)
+
+
+def fewest(kind: type[Target], inputs: Iterable[bytes]) -> list[bytes]:
+    """Give the shortest inputs that together reach what all of them reach beyond the seeds."""
+    target = kind(Meter())
+    chosen = []
+    with Coverage() as coverage:
+        for seed in kind.seeds():
+            target.feed(seed)
+        for data in sorted(inputs, key=len):
+            reached = coverage.reached
+            target.feed(data)
+            if coverage.reached > reached:
+                chosen.append(data)
+    return chosen
 
 
 def run(
@@ -93,12 +122,16 @@ def run(
         inputs: list[bytes] = []
         for data in corpus_of(kind):
             inputs.append(data)
-            if fault := fault_of(target, data):
+            longest, fault = feed(target, data)
+            outcome.longest = max(outcome.longest, longest)
+            if fault:
                 outcome.faults.append(fault)
         while meter.datagrams < datagrams and time.monotonic() - began < seconds:
             data = _next(mutator, inputs, kind)
             reached = coverage.reached
-            if fault := fault_of(target, data):
+            longest, fault = feed(target, data)
+            outcome.longest = max(outcome.longest, longest)
+            if fault:
                 outcome.faults.append(fault)
                 if len(outcome.faults) >= most_faults:
                     break
@@ -108,10 +141,8 @@ def run(
             if settled is None and meter.datagrams >= datagrams * _SETTLED_AFTER:
                 settled = resident()
         outcome.branches = coverage.reached
-    meter.next_input()
     outcome.datagrams = meter.datagrams
     outcome.seconds = time.monotonic() - began
-    outcome.longest = meter.longest_ever
     outcome.growth = resident() - settled if settled is not None else 0
     return outcome
 

@@ -16,7 +16,6 @@ class Meter:
         """Begin at zero."""
         self.datagrams = 0
         self.longest = 0.0
-        self.longest_ever = 0.0
 
     def take[Result](self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Do what a datagram makes necessary, and give what comes of it."""
@@ -29,7 +28,6 @@ class Meter:
 
     def next_input(self) -> None:
         """Forget the longest time of the input before."""
-        self.longest_ever = max(self.longest_ever, self.longest)
         self.longest = 0.0
 
 

@@ -404,6 +404,15 @@ SCRIPTS = (
         _to_request("invite", "481 No", tag=""),
     ),
     _script(
+        _INVITE,
+        b"!answer",
+        _ACK,
+        b"!hold",
+        _to_request("invite", "180 Ringing", tag=""),
+        b"!hang up",
+        _to_request("bye", "200 OK", tag=""),
+    ),
+    _script(
         b"!dial 0451",
         _to_request("invite", "183 Session Progress", *_RELIABLE, "RSeq: 7", body=OFFER),
         _to_request("prack", "200 OK", tag=""),

@@ -293,6 +293,10 @@ class Session(ABC):
         if self._unacknowledged:
             self._unacknowledged.stop()
             self._unacknowledged = None
+        if self._refreshing:
+            # A re-INVITE that drew a provisional response waits without a limit (§17.1.1.2).
+            self._refreshing.abandon()
+            self._refreshing = None
         self._around.forget(self)
 
     def _bye(self, ending: Ending) -> None:

@@ -56,7 +56,9 @@ class Desk:
         else:
             await self.client.remove_line(LINE)
 
-    async def register(self, address: str, port: int, extension: Extension) -> RegistrationChanged:
+    async def register(
+        self, address: str, port: int, extension: Extension, *, time_limit: float = 10.0
+    ) -> RegistrationChanged:
         """Add the line and wait until it is registered; raises PeerError if it fails."""
         config = LineConfig(
             gateway=address,
@@ -67,7 +69,7 @@ class Desk:
         )
         await self.client.add_line(LINE, config, self)
         while True:
-            change = await self.event(RegistrationChanged)
+            change = await self.event(RegistrationChanged, time_limit)
             if change.state is RegistrationState.REGISTERED:
                 return change
             if change.state is not RegistrationState.REGISTERING:

@@ -37,7 +37,7 @@ NETWORKS: Mapping[str, Impairment] = {
     "reordering 10 %": Impairment(delay=0.02, reordered=0.1),
     "duplication 10 %": Impairment(duplicated=0.1),
 }
-# The playout buffer finds its depth, and sound of the network before is played out.
+# The playout buffer finds its depth.
 _SETTLE_SECONDS = 1.0
 # Lost signalling comes again after 0.5, 1.5, 3.5, 7.5, 11.5 … seconds (RFC 3261 §17.1).
 PATIENCE = 32.0
@@ -47,13 +47,13 @@ PATIENCE = 32.0
 class Listened:
     """Shares in percent of what was played: nothing at all, made up, and the far side's tone.
 
-    ``delay_ms`` is how long packets wait in the playout buffer, None where it is not told.
+    ``delay_ms`` is how long packets wait in the playout buffer.
     """
 
     gap_pct: float
     concealed_pct: float
     tone_pct: float
-    delay_ms: float | None
+    delay_ms: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +82,13 @@ async def ends(folder: Path, family: int) -> AsyncIterator[Ends]:
         network.impairment = Impairment()
 
 
-async def set_up(both: Ends) -> str:
-    """Register and call the phone, which answers; return the call."""
+async def register(both: Ends) -> None:
+    """Register the engine."""
     await both.desk.register(both.kamailio.address, both.kamailio.port, ENGINE, time_limit=PATIENCE)
+
+
+async def call(both: Ends) -> str:
+    """Call the phone, which answers; return the call."""
     dialled = await both.desk.dial(PHONE.number)
     await both.phone.event("CALL_INCOMING", PATIENCE)
     await both.phone.accept()
@@ -95,28 +99,32 @@ async def set_up(both: Ends) -> str:
 async def listen(
     folder: Path, family: int, networks: Mapping[str, Impairment], *, seconds: float = 2.0
 ) -> dict[str, Listened]:
-    """Listen to the phone's tone through each network in turn, in one call."""
-    found = {}
+    """Listen to the phone's tone in a call through each network; family is 6 or 4."""
     async with ends(folder, family) as both:
-        call = await set_up(both)
-        await both.desk.client.stream_sound(call, enabled=True)
-        for name, impairment in networks.items():
-            both.network.impairment = impairment
-            await asyncio.sleep(_SETTLE_SECONDS)
-            begin = len(both.desk.heard)
-            await asyncio.sleep(seconds)
-            qualities = both.desk.told(CallQuality)
-            found[name] = judge(
-                both.desk.heard[begin:],
-                qualities[-1].quality.playout_delay_ms if qualities else None,
-            )
-        both.network.impairment = Impairment()
-        await both.desk.client.hang_up(call)
-        await both.desk.event(CallEnded)
-    return found
+        await register(both)
+        return {
+            name: await _listen(both, impairment, seconds) for name, impairment in networks.items()
+        }
 
 
-def judge(frames: Sequence[SoundFrame], delay_ms: float | None = None) -> Listened:
+async def _listen(both: Ends, impairment: Impairment, seconds: float) -> Listened:
+    """Listen in one call, whose signalling is spared."""
+    desk = both.desk
+    name = await call(both)
+    both.network.impairment = impairment
+    desk.heard.clear()
+    await desk.client.stream_sound(name, enabled=True)
+    await asyncio.sleep(_SETTLE_SECONDS)
+    begin = len(desk.heard)
+    await asyncio.sleep(seconds)
+    frames = desk.heard[begin:]
+    both.network.impairment = Impairment()
+    await desk.client.hang_up(name)
+    await desk.event(CallEnded)
+    return judge(frames, desk.told(CallQuality)[-1].quality.playout_delay_ms)
+
+
+def judge(frames: Sequence[SoundFrame], delay_ms: float) -> Listened:
     """Measure what was played; raises ValueError where there is nothing."""
     if not frames:
         raise ValueError("nothing was heard")
@@ -136,9 +144,8 @@ def table(found: Mapping[str, Listened]) -> str:
     """Return the figures as a Markdown table."""
     lines = ["| network | gap % | concealed % | tone % | wait ms |", "|---|---|---|---|---|"]
     for name, heard in found.items():
-        delay = "–" if heard.delay_ms is None else f"{heard.delay_ms:.0f}"
         lines.append(
             f"| {name} | {heard.gap_pct:.1f} | {heard.concealed_pct:.1f} "
-            f"| {heard.tone_pct:.0f} | {delay} |"
+            f"| {heard.tone_pct:.0f} | {heard.delay_ms:.0f} |"
         )
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import pytest
 from custom_components.hikari_denwa.telephony.calls import EndReason
 from custom_components.hikari_denwa.telephony.engine.protocol import CallEnded
 
-from .listening import NETWORKS, PATIENCE, ends, listen, set_up, table
+from .listening import NETWORKS, PATIENCE, call, ends, listen, register, table
 from .network import Impairment, needs_namespaces
 from .processes import needs
 
@@ -24,8 +24,8 @@ async def test_calls_are_set_up_at_twenty_percent_loss(tmp_path: Path, family: i
     """Every fifth packet lost each way: registered, called, connected, ended (§17.1.1.2)."""
     async with ends(tmp_path, family) as both:
         both.network.impairment = Impairment(delay=0.02, loss=0.2)
-        call = await set_up(both)
-        await both.desk.client.hang_up(call)
+        await register(both)
+        await both.desk.client.hang_up(await call(both))
         assert (await both.desk.event(CallEnded)).ending.reason is EndReason.HUNG_UP_HERE
         await both.phone.event("CALL_CLOSED", PATIENCE)
         assert both.network.lost

@@ -22,7 +22,7 @@ from .desk import LINE, Desk
 from .kamailio import ANONYMITY_REFUSED, BARRED, ENGINE, OTHER_FAMILY, PHONE, Extension, Kamailio
 from .processes import PeerError, needs
 
-pytestmark = needs("kamailio", "baresip")
+pytestmark = [needs("kamailio", "baresip"), pytest.mark.asyncio(loop_scope="module")]
 
 OUR_TONE = 600
 TALK_SECONDS = 2.0

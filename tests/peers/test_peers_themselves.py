@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from . import sound
 from .baresip import Baresip
 from .kamailio import ENGINE, Kamailio
@@ -11,6 +13,7 @@ from .processes import needs
 pytestmark = needs("kamailio", "baresip")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_two_phones_hear_each_other(
     kamailio: Kamailio, phone: Baresip, tmp_path: Path
 ) -> None:

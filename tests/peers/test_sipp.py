@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-import pytest_socket
 
 from custom_components.hikari_denwa.telephony.calls import EndReason
-from custom_components.hikari_denwa.telephony.engine.client import EngineClient
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallConnected,
     CallEnded,
@@ -25,25 +23,6 @@ from .processes import needs
 from .sipp import Sipp
 
 pytestmark = [needs("sipp"), pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine() -> AsyncIterator[EngineClient]:
-    """Start one engine for all scenarios; each has a line, and thus a user agent, of its own."""
-    pytest_socket.enable_socket()
-    pytest_socket.socket_allow_hosts([], allow_unix_socket=True)
-    client = EngineClient()
-    await client.start()
-    yield client
-    await client.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def desk(engine: EngineClient, address: str) -> AsyncIterator[Desk]:
-    """Give the engine a line; ``address`` is there for its sockets."""
-    del address
-    async with Desk(engine) as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -1,7 +1,9 @@
 """The clock of a session: absolute deadlines, catching up, no drift."""
 
 import asyncio
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -56,7 +58,7 @@ def loop() -> _Loop:
 
 def _pacer(loop: _Loop, told: Callable[[int], None]) -> Pacer:
     """Return a pacer on that loop."""
-    return Pacer(cast("asyncio.AbstractEventLoop", loop), told)
+    return Pacer(cast("asyncio.AbstractEventLoop", loop), told, by_kernel=False)
 
 
 def test_no_drift(loop: _Loop) -> None:
@@ -104,3 +106,32 @@ def test_stop(loop: _Loop) -> None:
     pacer.stop()
     assert not loop.fire()
     assert told == [1]
+
+
+def _open_files() -> int:
+    """Count the files that this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("by_kernel", [True, False])
+async def test_on_a_real_loop(*, by_kernel: bool) -> None:
+    """Periods come due with the clock, a stall among them; after the end nothing does."""
+    told: list[int] = []
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(loop, told.append, by_kernel=by_kernel)
+    files = _open_files()
+    began = loop.time()
+    pacer.start()
+    pacer.start()
+    await asyncio.sleep(0.1)
+    time.sleep(0.1)  # noqa: ASYNC251 - the stall
+    await asyncio.sleep(0.1)
+    passed = loop.time() - began
+    pacer.stop()
+    count = sum(told)
+    assert count == pytest.approx(passed / 0.02 + 1, abs=1.5)
+    assert max(told) >= 5
+    assert _open_files() == files
+    await asyncio.sleep(0.05)
+    assert sum(told) == count
+    pacer.stop()

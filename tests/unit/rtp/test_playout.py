@@ -410,3 +410,47 @@ def test_clock_skew(ppm: int) -> None:
     assert 5 <= statistics.adjusted <= 20
     assert statistics.restarted == 0
     assert listener.concealed <= 20
+
+
+def _behind(delays: list[float], lost: set[int]) -> PlayoutBuffer:
+    """Return a buffer that has played packets behind a network with these delays in seconds."""
+    buffer, stream = PlayoutBuffer(), Stream()
+    arrivals = sorted(
+        (0.02 * index + delay, index) for index, delay in enumerate(delays) if index not in lost
+    )
+    for period in range(len(delays)):
+        now = 0.02 * period + 0.007
+        while arrivals and arrivals[0][0] <= now:
+            at, index = arrivals.pop(0)
+            buffer.put(stream.packet(index), at)
+        buffer.take(now)
+    return buffer
+
+
+def test_hiccups_are_remembered() -> None:
+    """A network that stalls for 100 ms every 2 s costs sound a few times, not every time."""
+    delays = [max(0.0, 0.1 - 0.02 * (index % 100)) for index in range(6000)]
+    statistics = _behind(delays, set()).statistics
+    assert statistics.concealed <= 6
+    assert statistics.delay_ms <= 120
+
+
+def test_delay_shrinks_again() -> None:
+    """A bad minute is forgotten in the next, ten seconds a frame."""
+    rng = random.Random(2)
+    bad = [rng.expovariate(50) for _ in range(1500)]
+    waits = [_behind(bad + [0.0] * good, set()).statistics.delay_ms for good in (0, 6000)]
+    assert waits[0] > 80
+    assert waits[1] < 70
+
+
+def test_delay_at_five_per_cent_loss() -> None:
+    """Loss alone makes the buffer no deeper than it begins."""
+    rng = random.Random(3)
+    lost = {index for index in range(3000) if rng.random() < 0.05}
+    buffer = _behind([0.0] * 3000, lost)
+    assert 40 <= buffer.statistics.delay_ms <= 60
+    statistics = buffer.statistics
+    assert statistics.concealed == statistics.lost
+    assert statistics.gaps <= statistics.concealed
+    assert statistics.played + statistics.concealed == pytest.approx(3000, abs=4)

@@ -13,6 +13,7 @@ from .kamailio import Extension, Kamailio
 from .processes import Peer, PeerError, bracketed, free_port
 
 _TONE_SECONDS = 30
+_KEY_SECONDS = 0.3
 _MODULE_FOLDERS = ("usr/lib/baresip/modules", "usr/lib/*/baresip/modules", "usr/local/lib/baresip")
 
 
@@ -110,6 +111,12 @@ class Baresip(Peer):
     async def resume(self) -> None:
         """Take the call back."""
         await self._command("resume")
+
+    async def press(self, digits: str) -> None:
+        """Press keys in a call: telephone events (RFC 4733), where these are agreed on."""
+        for digit in digits:
+            await self._command("sndcode", digit)
+            await asyncio.sleep(_KEY_SECONDS)
 
     async def event(self, kind: str, time_limit: float = 10.0) -> dict[str, Any]:
         """Wait for the next event of a kind, passing over others."""

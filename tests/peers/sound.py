@@ -12,6 +12,10 @@ RATE = 8000
 FRAME_SAMPLES = 160
 _WINDOW = 800
 _AMPLITUDE = 8000
+_KEY_WINDOW = 240
+_LOW_GROUP = (697, 770, 852, 941)
+_HIGH_GROUP = (1209, 1336, 1477, 1633)
+_KEYS = ("123A", "456B", "789C", "*0#D")
 
 
 def tone(frequency: float, seconds: float) -> list[int]:
@@ -62,12 +66,36 @@ def tone_share(samples: Sequence[int], frequency: float) -> float:
     return found / len(starts)
 
 
+def keys(samples: Sequence[int]) -> str:
+    """Return the keys of the telephone whose tones are in the sound (ITU-T Q.23)."""
+    found = [_key(samples[at : at + _KEY_WINDOW]) for at in range(0, len(samples), _KEY_WINDOW)]
+    pairs = zip(found, ["", *found], strict=False)
+    return "".join(key for key, before in pairs if key != before)
+
+
+def _key(window: Sequence[int]) -> str:
+    """Return the key whose two tones are four fifths of a window's power, or nothing."""
+    total = sum(sample * sample for sample in window)
+    if total < len(window) * 100**2:
+        return ""
+    low, high = (
+        max((_power(window, frequency), index) for index, frequency in enumerate(group))
+        for group in (_LOW_GROUP, _HIGH_GROUP)
+    )
+    if low[0] + high[0] < 0.8 * total or min(low[0], high[0]) < 0.1 * total:
+        return ""
+    return _KEYS[low[1]][high[1]]
+
+
 def _is_tone(window: Sequence[int], frequency: float) -> bool:
     """Tell whether one tone makes up nine tenths of a window's power."""
     power = sum(sample * sample for sample in window)
-    if power < len(window) * 100**2:
-        return False
+    return power >= len(window) * 100**2 and _power(window, frequency) >= 0.9 * power
+
+
+def _power(window: Sequence[int], frequency: float) -> float:
+    """Return the energy of a window at one frequency."""
     step = 2 * math.pi * frequency / RATE
     real = sum(sample * math.cos(step * index) for index, sample in enumerate(window))
     imaginary = sum(sample * math.sin(step * index) for index, sample in enumerate(window))
-    return 2 * (real * real + imaginary * imaginary) / len(window) >= 0.9 * power
+    return 2 * (real * real + imaginary * imaginary) / len(window)

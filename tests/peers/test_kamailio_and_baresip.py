@@ -11,6 +11,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallHeld,
     CallIncoming,
     CallProgress,
+    DtmfReceived,
     RegistrationChanged,
 )
 from custom_components.hikari_denwa.telephony.errors import CredentialsRejectedError
@@ -28,6 +29,7 @@ OUR_TONE = 600
 TALK_SECONDS = 2.0
 # Longer than the first pause of the back-off that other failures have.
 SILENCE_SECONDS = 3.0
+KEYS = "4712*#"
 # The playout buffers on both sides begin with silence.
 WHOLE = 0.85
 
@@ -147,6 +149,63 @@ async def test_the_phone_puts_on_hold(kamailio: Kamailio, phone: Baresip, desk: 
     await desk.event(CallEnded)
     assert sound.tone_share(desk.heard_samples(), PHONE_TONE) > 0.7
     await assert_in_dialog(kamailio, "INVITE", "ACK", "BYE")
+
+
+async def test_puts_the_phone_on_hold(kamailio: Kamailio, phone: Baresip, desk: Desk) -> None:
+    """A re-INVITE of ours: nothing is heard on hold, and the phone is heard again after it."""
+    await registered(desk, kamailio)
+    dialled = await desk.dial(PHONE.number)
+    await phone.event("CALL_INCOMING")
+    await phone.accept()
+    await desk.event(CallConnected)
+    await desk.client.stream_sound(dialled.call, enabled=True)
+    await desk.client.hold(dialled.call, held=True)
+    await asyncio.sleep(0.5)
+    desk.heard.clear()
+    await asyncio.sleep(0.5)
+    assert sound.tone_share(desk.heard_samples(), PHONE_TONE) == 0
+    await desk.client.hold(dialled.call, held=False)
+    desk.heard.clear()
+    await asyncio.sleep(1.5)
+    assert sound.tone_share(desk.heard_samples(), PHONE_TONE) > 0.7
+    await desk.client.hang_up(dialled.call)
+    await phone.event("CALL_CLOSED")
+    assert [(event.held, event.here) for event in desk.told(CallHeld)] == [
+        (True, True),
+        (False, True),
+    ]
+    await assert_in_dialog(kamailio, "INVITE", "ACK", "BYE")
+
+
+async def test_keys_in_the_sound(kamailio: Kamailio, phone: Baresip, desk: Desk) -> None:
+    """Without telephone events, which we do not offer, keys are tones that the phone hears."""
+    await registered(desk, kamailio)
+    dialled = await desk.dial(PHONE.number)
+    await phone.event("CALL_INCOMING")
+    await phone.accept()
+    await desk.event(CallConnected)
+    await desk.client.send_dtmf(dialled.call, KEYS)
+    await asyncio.sleep(0.3)
+    await desk.client.hang_up(dialled.call)
+    await phone.event("CALL_CLOSED")
+    assert sound.keys(await phone.heard()) == KEYS
+    assert not [event for event in phone.events if event["type"] == "CALL_DTMF_START"]
+
+
+async def test_keys_as_events(kamailio: Kamailio, phone: Baresip, desk: Desk) -> None:
+    """Keys go both ways as telephone events where the phone's offer has them (RFC 4733)."""
+    await registered(desk, kamailio)
+    await phone.dial(ENGINE.number)
+    incoming = await desk.answer()
+    await phone.event("CALL_ESTABLISHED")
+    await phone.press(KEYS)
+    await desk.client.send_dtmf(incoming.call, KEYS)
+    for key in KEYS:
+        assert (await phone.event("CALL_DTMF_START"))["param"] == key
+    await phone.hang_up()
+    await desk.event(CallEnded)
+    assert "".join(event.digit for event in desk.told(DtmfReceived)) == KEYS
+    assert not sound.keys(await phone.heard())
 
 
 async def test_the_caller_gives_up(kamailio: Kamailio, phone: Baresip, desk: Desk) -> None:

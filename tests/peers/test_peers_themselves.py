@@ -42,3 +42,14 @@ def test_a_tone_is_told_from_silence_and_other_tones() -> None:
     assert sound.tone_share(whole[:8000] + [0] * 8000, 600) == 0.5
     coded = b"".join(sound.ulaw_frames(whole))
     assert sound.tone_share(sound.from_ulaw(coded), 600) == 1.0
+
+
+def test_keys_are_told_from_other_sound() -> None:
+    """The measure itself: both tones at once, one alone, none, and speechless mixtures."""
+    pause = [0] * 800
+    samples: list[int] = []
+    for low, high in ((770, 1209), (941, 1477), (941, 1477)):
+        samples += [a + b for a, b in zip(sound.tone(low, 0.1), sound.tone(high, 0.1), strict=True)]
+        samples += pause
+    assert sound.keys(samples) == "4##"
+    assert not sound.keys(sound.tone(1209, 1) + pause + sound.tone(1000, 1))

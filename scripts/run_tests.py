@@ -31,7 +31,7 @@ SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers")
 PEERS = {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"}
 PYTEST_NO_TESTS = 5
 # Suites that wait more than they compute, and how many of their tests run at a time.
-AT_ONCE = {"conformance": 4}
+AT_ONCE = {"unit": 3, "conformance": 4}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 

@@ -181,7 +181,7 @@ async def test_hold_and_resume(hass: HomeAssistant, engine: FakeEngine, line: Li
     listener.call_event(connected())
     assert (await act(hass, "hold"))["call_id"] == "in-1"
     listener.call_event(held(here=True))
-    assert hass.states.get("sensor.home_call_state").attributes["holding"] is True
+    assert state_of(hass, "sensor.home_call_state").attributes["holding"] is True
     assert (await act(hass, "resume"))["call_id"] == "in-1"
     assert engine.sent("hold") == [("in-1", True), ("in-1", False)]
     engine.errors["hold"] = HoldRefusedError()
@@ -196,8 +196,10 @@ async def test_held_call_steps_back(hass: HomeAssistant, engine: FakeEngine, lin
     listener.call_event(incoming())
     listener.call_event(connected())
     listener.call_event(incoming("in-2", channel=2))
+    assert line.state.call
     assert line.state.call.id == "in-1"
     listener.call_event(held(here=True))
+    assert line.state.call
     assert line.state.call.id == "in-2"
 
 

@@ -66,6 +66,14 @@ def test_no_clicks(hertz: float, length: int) -> None:
     assert _steepest(heard) <= 1.5 * _steepest(sound)
 
 
+@pytest.mark.parametrize("hertz", [20, 30, 45])
+def test_no_click_where_nothing_repeats(hertz: float) -> None:
+    """A sound without a pitch to be found is left without a step, too."""
+    sound = _sound(hertz, 40)
+    heard = _heard(sound, {20})
+    assert _steepest(heard[3100:3240]) <= 3 * _steepest(sound)
+
+
 def test_long_gaps_fade() -> None:
     """Full for 10 ms, then down to nothing at 60 ms; what came is untouched after 10 ms."""
     sound = _sound(100, 40)

@@ -183,7 +183,7 @@ async def unregisters_when_removed(stage: Stage) -> None:
     assert last.message.get("Contact") != "*"
 
 
-@scenario("RFC 3261 §10.2.2")
+@scenario("RFC 3261 §10.2.2", alone=True)
 async def unregisters_at_the_end(stage: Stage) -> None:
     """The end of the engine un-registers its lines."""
     await stage.client.close()

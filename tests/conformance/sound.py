@@ -29,7 +29,7 @@ CLEAR_DBM0 = -20.0
 ABSENT_DBM0 = -45.0
 
 
-def _tone_frames(frequency: float, count: int) -> list[bytes]:
+def tone_frames(frequency: float, count: int) -> list[bytes]:
     """Return frames of a tone in µ-law."""
     samples = (
         round(8000 * math.sin(2 * math.pi * frequency * n / 8000))
@@ -40,19 +40,19 @@ def _tone_frames(frequency: float, count: int) -> list[bytes]:
     return [bytes(part) for part in itertools.batched(ulaw, FRAME_BYTES, strict=True)]
 
 
-def _heard(stage: Stage, direction: SoundDirection) -> bytes:
+def heard(stage: Stage, direction: SoundDirection) -> bytes:
     """Return what the line heard, as 16-bit samples."""
     frames = [frame for frame in stage.line.frames if frame.direction is direction]
     return b"".join(audioop.ulaw2lin(frame.payload, 2) for frame in frames)
 
 
-async def _hears_the_tone(stage: Stage, count: int = 50) -> None:
+async def hears_the_tone(stage: Stage, count: int = 50) -> None:
     """Wait for a second of the far side's sound and find the tone in it."""
     stage.line.frames.clear()
     await stage.line.until(
         lambda: sum(frame.direction is SoundDirection.FAR for frame in stage.line.frames) > count
     )
-    pcm = _heard(stage, SoundDirection.FAR)
+    pcm = heard(stage, SoundDirection.FAR)
     assert tone_level(pcm, HERTZ_THERE) > CLEAR_DBM0
     assert tone_level(pcm, HERTZ_HERE) < ABSENT_DBM0
 
@@ -62,7 +62,7 @@ async def hears_the_far_side(stage: Stage) -> None:
     """The tone from there is in the frames, which are numbered without a gap."""
     _, incoming = await stage.talking(media=Tone(HERTZ_THERE))
     await stage.client.stream_sound(incoming.call, enabled=True)
-    await _hears_the_tone(stage)
+    await hears_the_tone(stage)
     frames = [frame for frame in stage.line.frames if frame.direction is SoundDirection.FAR]
     assert {frame.channel for frame in frames} == {incoming.channel}
     numbers = [frame.number for frame in frames]
@@ -80,7 +80,7 @@ async def hears_the_far_side(stage: Stage) -> None:
 async def is_heard_by_the_far_side(stage: Stage) -> None:
     """The tone that we play arrives there, in packets without an error, and silence around it."""
     call, incoming = await stage.talking()
-    for frame in _tone_frames(HERTZ_HERE, 50):
+    for frame in tone_frames(HERTZ_HERE, 50):
         stage.client.play(incoming.channel, frame)
     await asyncio.sleep(1.5)
     await stage.client.hang_up(incoming.call)
@@ -144,7 +144,7 @@ async def hears_early_media(stage: Stage) -> None:
     await stage.line.event(CallProgress, call=dialled.call)
     await stage.client.stream_sound(dialled.call, enabled=True)
     await stage.line.until(lambda: len(stage.line.frames) > 40)
-    assert tone_level(_heard(stage, SoundDirection.FAR), 400.0) > -35.0
+    assert tone_level(heard(stage, SoundDirection.FAR), 400.0) > -35.0
 
 
 @scenario("facts §2.2 (dialled call, both ways)")
@@ -152,10 +152,10 @@ async def talks_in_a_dialled_call(stage: Stage) -> None:
     """Sound goes both ways in a call that we placed: the callee echoes."""
     call, dialled = await stage.connected("0451110000")
     await stage.client.stream_sound(dialled.call, enabled=True)
-    for frame in _tone_frames(HERTZ_THERE, 100):
+    for frame in tone_frames(HERTZ_THERE, 100):
         stage.client.play(dialled.channel, frame)
     await asyncio.sleep(0.5)
-    await _hears_the_tone(stage, 25)
+    await hears_the_tone(stage, 25)
     await stage.client.hang_up(dialled.call)
     await call.ended()
 
@@ -168,7 +168,7 @@ async def hears_sound_from_another_port(stage: Stage) -> None:
     """Sound from the gateway's address counts, whichever port it comes from."""
     _, incoming = await stage.talking(media=Tone(HERTZ_THERE))
     await stage.client.stream_sound(incoming.call, enabled=True)
-    await _hears_the_tone(stage)
+    await hears_the_tone(stage)
 
 
 @scenario(
@@ -186,7 +186,7 @@ async def hears_through_a_bad_network(stage: Stage) -> None:
     await stage.client.hang_up(incoming.call)
     await call.ended()
     await asyncio.sleep(0.05)
-    assert tone_level(_heard(stage, SoundDirection.FAR), HERTZ_THERE) > CLEAR_DBM0
+    assert tone_level(heard(stage, SoundDirection.FAR), HERTZ_THERE) > CLEAR_DBM0
     numbers = [frame.number for frame in stage.line.frames if frame.direction is SoundDirection.FAR]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
@@ -195,7 +195,7 @@ async def hears_through_a_bad_network(stage: Stage) -> None:
 async def plays_into_no_other_call(stage: Stage) -> None:
     """Sound for a channel that no call has goes nowhere."""
     call, incoming = await stage.talking()
-    for frame in _tone_frames(HERTZ_HERE, 30):
+    for frame in tone_frames(HERTZ_HERE, 30):
         stage.client.play(incoming.channel + 1, frame)
     await asyncio.sleep(0.8)
     assert tone_level(call.received.pcm(), HERTZ_HERE) < ABSENT_DBM0

@@ -11,6 +11,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEnded,
     CallEvent,
     CallIncoming,
+    CallQuality,
     Dialled,
     LineConfig,
     RegistrationChanged,
@@ -25,6 +26,7 @@ from tests.home_gateway.outgoing import OutgoingCall
 
 PATIENCE_SECONDS = 12.0
 MOMENT_SECONDS = 0.25
+BOTH = (Family.V6, Family.V4)
 ADDRESSES = {Family.V6: "::1", Family.V4: "127.0.0.1"}
 
 
@@ -38,6 +40,8 @@ class Scenario:
     registers: bool = True
     assumption: bool = False
     patience: float = PATIENCE_SECONDS
+    families: tuple[Family, ...] = BOTH
+    alone: bool = False
 
     @property
     def name(self) -> str:
@@ -55,8 +59,13 @@ def scenario(
     registers: bool = True,
     assumption: bool = False,
     patience: float = PATIENCE_SECONDS,
+    families: tuple[Family, ...] = BOTH,
+    alone: bool = False,
 ) -> Callable[[Callable[[Stage], Awaitable[None]]], Callable[[Stage], Awaitable[None]]]:
-    """Make a function a scenario; unless told otherwise its line is registered when it begins."""
+    """Make a function a scenario; unless told otherwise its line is registered when it begins.
+
+    ``alone`` gives it an engine of its own, which it may end.
+    """
 
     def add(run: Callable[[Stage], Awaitable[None]]) -> Callable[[Stage], Awaitable[None]]:
         SCENARIOS.append(
@@ -67,6 +76,8 @@ def scenario(
                 registers=registers,
                 assumption=assumption,
                 patience=patience,
+                families=families,
+                alone=alone,
             )
         )
         return run
@@ -136,8 +147,12 @@ class Line:
         return found()[0]
 
     def of_call(self, call: str) -> list[type[CallEvent]]:
-        """Return the kinds of a call's events, in order."""
-        return [type(event) for event in self.events if event.call == call]
+        """Return the kinds of a call's events, in order; how it sounds may be told at any time."""
+        return [
+            type(event)
+            for event in self.events
+            if event.call == call and not isinstance(event, CallQuality)
+        ]
 
 
 @dataclass

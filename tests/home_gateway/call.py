@@ -324,6 +324,8 @@ class Call:
     async def _renegotiate(self, direction: str) -> int:
         """Send a re-INVITE with another direction."""
         self._direction = direction
+        if direction in {"sendrecv", "recvonly"}:
+            self._leg().expect()
         return await self._reinvite(self._describe())
 
     async def _reinvite(self, body: bytes) -> int:

@@ -209,12 +209,12 @@ class HomeGateway:
         self, extension: str = "3", *, family: Family | None = None, within: float = 5.0
     ) -> Binding:
         """Wait until an extension is registered; raises TimeoutError."""
-        await self._until(lambda: bool(self._bindings(extension, family)), within)
+        await self.until(lambda: bool(self._bindings(extension, family)), within)
         return self._bindings(extension, family)[-1]
 
     async def unregistered(self, extension: str = "3", *, within: float = 5.0) -> None:
         """Wait until an extension has no binding left; raises TimeoutError."""
-        await self._until(lambda: not self._bindings(extension, None), within)
+        await self.until(lambda: not self._bindings(extension, None), within)
 
     def binding(self, extension: str = "3") -> Binding | None:
         """Return the newest binding of an extension."""
@@ -227,10 +227,10 @@ class HomeGateway:
         ``after`` is how many calls of clients were there before; None: as many as now.
         """
         count = len(self.placed) if after is None else after
-        await self._until(lambda: len(self.placed) > count, within)
+        await self.until(lambda: len(self.placed) > count, within)
         return self.placed[count]
 
-    async def _until(self, fact: Callable[[], bool], within: float) -> None:
+    async def until(self, fact: Callable[[], bool], within: float) -> None:
         """Wait until something is so; raises TimeoutError. Looks after each event and at times."""
         happened = asyncio.Event()
 

@@ -34,7 +34,7 @@ class Inspector:
         self._violations = violations
         self._timers = timers
         self._branches: dict[str, _Seen] = {}
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._numbers: dict[tuple[str, str, str], int] = {}
 
     def forget(self) -> None:
         """Lose what was seen, as a reboot does."""
@@ -182,8 +182,10 @@ class Inspector:
             self._add("RFC 3261 8.1.1.5 CSeq", f"number {number}", message)
         if message.method in {"ACK", "CANCEL"}:
             return
-        key = (message.call_id, message.from_.tag or "")
-        highest = self._numbers.get(key, -1)
+        # The branches of a forked INVITE are dialogs of their own (§12.1.2).
+        before = (message.call_id, message.from_.tag or "", "")
+        key = (*before[:2], message.to.tag or "")
+        highest = max(self._numbers.get(key, -1), self._numbers.get(before, -1))
         if number <= highest:
             self._add("RFC 3261 12.2.1.1 CSeq", f"{number} after {highest}", message)
         self._numbers[key] = max(highest, number)

@@ -88,6 +88,11 @@ class MediaLeg:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._send_all())
 
+    def expect(self) -> None:
+        """Be ready for sound, as an offer makes its side (RFC 3264 §5.1), before the answer."""
+        self._may_receive_since = self._may_receive_since or time.monotonic()
+        self._may_not_receive_since = None
+
     def play(self, source: Source) -> None:
         """Say something from now on; when it ends, silence follows."""
         self._frames = source.frames(self.recording)

@@ -1,0 +1,90 @@
+"""One engine process for many scenarios: most of them leave nothing behind in it."""
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher, RunningEngine
+from custom_components.hikari_denwa.telephony.engine.client import EngineClient
+from custom_components.hikari_denwa.telephony.errors import EngineStartError
+
+BACKENDS = ("native",)
+END_SECONDS = 10
+
+
+@dataclass
+class _Visit:
+    """One client's use of an engine that stays."""
+
+    pid: int | None
+    session: aiohttp.ClientSession
+    url: str = "http://engine/"
+    token: str | None = None
+
+    def kill(self) -> None:
+        """Let the engine be: it is not this client's."""
+
+    async def close(self) -> None:
+        """Go; the engine removes what this client made."""
+        await self.session.close()
+
+
+@dataclass
+class SharedEngine:
+    """Brings clients to one engine of a back end, which is started when there is none.
+
+    It ends by itself some seconds after its last client, and at once with this process.
+    """
+
+    backend: str
+    folder: Path
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _socket: Path = Path()
+    _started: int = 0
+
+    async def launch(self) -> RunningEngine:
+        """Bring an engine up, or use the one that is up; raises EngineStartError."""
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        assert self._process
+        session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self._socket)))
+        return _Visit(self._process.pid, session)
+
+    def stop(self) -> None:
+        """End the engine, if it runs."""
+        if process := self._process:
+            assert process.stdin
+            assert process.stdout
+            process.stdin.close()
+            process.stdout.close()
+            process.wait(END_SECONDS)
+            self._process = None
+
+    def _start(self) -> None:
+        """Start a process; its log is kept in the folder."""
+        self.stop()
+        self._started += 1
+        folder = self.folder / str(self._started)
+        folder.mkdir(mode=0o700)
+        arguments = ChildLauncher(backend=self.backend)._arguments(folder)
+        self._socket = Path(arguments[arguments.index("--socket") + 1])
+        with (folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
+        assert self._process.stdout
+        if not self._process.stdout.readline().startswith(b"ready"):
+            raise EngineStartError(detail=(folder / "log").read_text())
+
+
+class Visitor(EngineClient):
+    """A client that leaves the engine running when it goes."""
+
+    async def close(self) -> None:
+        """Take its lines away and go."""
+        for line in tuple(self._lines):
+            await self.remove_line(line)
+        self._conversation = None
+        await super().close()

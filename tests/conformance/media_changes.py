@@ -1,0 +1,231 @@
+"""Scenarios of RTP that is unusual, moves, or comes from elsewhere, and of other codecs."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count, pairwise
+
+from custom_components.hikari_denwa.telephony.engine.protocol import (
+    CallConnected,
+    CallQuality,
+    DtmfReceived,
+    SoundCodec,
+    SoundDirection,
+)
+from tests.home_gateway.config import Family
+from tests.home_gateway.recording import build_rtp
+from tests.home_gateway.sdp import TELEPHONE_EVENT_OFFER, Offer
+from tests.home_gateway.sources import Silence, Tone
+from tests.home_gateway.tones import encode, pack, sines, tone_level
+
+from .sound import ABSENT_DBM0, HERTZ_HERE, HERTZ_THERE, heard, hears_the_tone, tone_frames
+from .stage import Stage, scenario
+
+STRANGER = "127.0.0.2"
+COMFORT_NOISE, TELEPHONE_EVENT = 13, 101
+HEADER = 12
+ALAW_OFFER = Offer(formats=("8", "0"))
+NOISE_OFFER = Offer(formats=("0", "13"))
+
+
+def _dressed(packet: bytes) -> bytes:
+    """Give a packet two CSRC, an extension and padding (RFC 3550 §5.1, §5.3.1)."""
+    first = packet[0] | 0x20 | 0x10 | 2
+    extension = b"\xbe\xde\x00\x02" + b"\x10\xff" * 4
+    padding = b"\0" * 7 + b"\x08"
+    return bytes((first,)) + packet[1:HEADER] + b"\1" * 8 + extension + packet[HEADER:] + padding
+
+
+@scenario("RFC 3550 §5.1, §5.3.1 (padding, extension, CSRC)")
+async def hears_packets_in_full_dress(stage: Stage) -> None:
+    """What is put around the sound of a packet is not heard."""
+    call, incoming = await stage.talking(media=Tone(HERTZ_THERE))
+    assert call.media
+    call.media.dress = _dressed
+    await stage.client.stream_sound(incoming.call, enabled=True)
+    await asyncio.sleep(0.4)
+    await hears_the_tone(stage, 25)
+    await stage.hung_up_there(call, incoming.call)
+
+
+@scenario("RFC 3550 §8.2, §5.1 (SSRC)")
+async def hears_a_new_source(stage: Stage) -> None:
+    """The gateway may go on with another SSRC, sequence and timestamp at any time."""
+    call, incoming = await stage.talking(media=Tone(HERTZ_THERE))
+    assert call.media
+    await stage.client.stream_sound(incoming.call, enabled=True)
+    for _ in range(2):
+        call.media.renew_source()
+        await asyncio.sleep(0.4)
+        await hears_the_tone(stage, 20)
+    await stage.hung_up_there(call, incoming.call)
+
+
+@scenario("RFC 3264 §8.3.1 (media address change)")
+async def follows_the_sound_to_another_port(stage: Stage) -> None:
+    """After a re-INVITE the sound goes to the new port with the same SSRC, and comes from it."""
+    call, incoming = await stage.talking(media=Tone(HERTZ_HERE))
+    await asyncio.sleep(0.2)
+    source = call.received.packets[-1].ssrc
+    assert await call.move_media(Tone(HERTZ_THERE)) == 200
+    await stage.client.stream_sound(incoming.call, enabled=True)
+    await asyncio.sleep(0.4)
+    await hears_the_tone(stage, 25)
+    assert len(call.received.packets) > 10
+    assert {packet.ssrc for packet in call.received.packets} == {source}
+    await stage.hung_up_there(call, incoming.call)
+
+
+@scenario("RFC 3550 §5.1; issue 3 (right across hold)")
+async def is_one_stream_across_hold(stage: Stage) -> None:
+    """Hold stops the sound and resume takes it up: one SSRC, timestamps in step with the clock."""
+    call, incoming = await stage.talking()
+    assert await call.hold("inactive") == 200
+    await asyncio.sleep(0.3)
+    silent = len(call.received.packets)
+    await asyncio.sleep(0.3)
+    assert len(call.received.packets) <= silent + 1
+    assert await call.resume() == 200
+    await asyncio.sleep(0.4)
+    packets = call.received.packets
+    assert len(packets) > silent + 10
+    assert len({packet.ssrc for packet in packets}) == 1
+    steps = [
+        (after.timestamp - before.timestamp) % (1 << 32)
+        for before, after in pairwise(packets)
+        if after.sequence == (before.sequence + 1) % (1 << 16)
+    ]
+    assert all(step % 160 == 0 for step in steps)
+    await stage.hung_up_there(call, incoming.call)
+
+
+@scenario("issue 3 (symmetric latch only onto the signalled host)", families=(Family.V4,))
+async def does_not_hear_the_sound_of_strangers(stage: Stage) -> None:
+    """RTP from another address is not heard and draws no sound there."""
+    call, incoming = await stage.talking(media=Silence())
+    await asyncio.sleep(0.2)
+    await stage.client.stream_sound(incoming.call, enabled=True)
+    target = call.received.packets[-1].peer
+    frames = [pack(sines(((HERTZ_THERE, 8000.0),), start, 160)) for start in range(0, 4000, 160)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind((STRANGER, 0))
+        stranger.setblocking(False)
+        for number, frame in enumerate(frames):
+            packet = build_rtp(number, 160 * number, 7, 0, encode(0, frame), marker=not number)
+            stranger.sendto(packet, (target.host, target.port))
+            await asyncio.sleep(0.02)
+        try:
+            drawn = stranger.recv(65535)
+        except BlockingIOError, ConnectionRefusedError:
+            drawn = b""
+    assert drawn == b""
+    assert tone_level(heard(stage, SoundDirection.FAR), HERTZ_THERE) < ABSENT_DBM0
+    assert call.received.sequence_errors().total == 0
+    await stage.hung_up_there(call, incoming.call)
+
+
+def _retyped(payload_type: int, payload: Callable[[], bytes]) -> Callable[[bytes], bytes]:
+    """Return what makes packets of another type of packets of sound."""
+    return lambda packet: bytes((packet[0], payload_type)) + packet[2:HEADER] + payload()
+
+
+@scenario("RFC 3389 §4 (comfort noise)", assumption=True)
+async def takes_comfort_noise(stage: Stage) -> None:
+    """Comfort noise in the place of sound is heard as quiet, and frames go on without a gap."""
+    call, incoming = await stage.talking(media=Tone(HERTZ_THERE), offer=NOISE_OFFER)
+    assert call.media
+    await stage.client.stream_sound(incoming.call, enabled=True)
+    await asyncio.sleep(0.3)
+    call.media.dress = _retyped(COMFORT_NOISE, lambda: b"\x40")
+    await asyncio.sleep(0.4)
+    stage.line.frames.clear()
+    await stage.line.until(lambda: len(stage.line.frames) > 50)
+    assert tone_level(heard(stage, SoundDirection.FAR), HERTZ_THERE) < ABSENT_DBM0
+    call.media.dress = bytes
+    await asyncio.sleep(0.4)
+    await hears_the_tone(stage, 20)
+    await stage.hung_up_there(call, incoming.call)
+
+
+@scenario("RFC 3264 §6.1, RFC 3551 §6 (types that were not agreed)")
+async def drops_types_that_were_not_agreed(stage: Stage) -> None:
+    """Packets of another payload type are no sound and no key."""
+    call, incoming = await stage.talking(media=Tone(HERTZ_THERE))
+    assert call.media
+    call.media.dress = _retyped(TELEPHONE_EVENT, lambda: b"\x05\x8a\x03\x20")
+    await asyncio.sleep(0.3)
+    await stage.client.stream_sound(incoming.call, enabled=True)
+    stage.line.frames.clear()
+    await stage.line.until(lambda: len(stage.line.frames) > 30)
+    assert tone_level(heard(stage, SoundDirection.FAR), HERTZ_THERE) < ABSENT_DBM0
+    assert not [event for event in stage.line.events if isinstance(event, DtmfReceived)]
+    await stage.client.hang_up(incoming.call)
+    await call.ended()
+
+
+@scenario("RFC 4733 §2.3, §2.5; issue 3 (4733 where the offer has it)", assumption=True)
+async def takes_keys_as_telephone_events(stage: Stage) -> None:
+    """Where the offer has telephone-event, each key counts once however often it is told."""
+    call, incoming = await stage.talking(media=Silence(), offer=TELEPHONE_EVENT_OFFER)
+    leg = call.media
+    assert leg
+    assert leg._target
+    numbers = count(leg._sequence + 1000)
+    for press, code in enumerate((1, 5, 5, 11)):
+        at = leg._timestamp + 3200 * (press + 1)
+        for step, end in ((160, 0), (320, 0), (480, 0x80), (480, 0x80), (480, 0x80)):
+            payload = bytes((code, 10 | end)) + step.to_bytes(2)
+            packet = build_rtp(
+                next(numbers), at, leg._ssrc, TELEPHONE_EVENT, payload, marker=step == 160
+            )
+            leg._rtp.send(packet, leg._target)
+            await asyncio.sleep(0.02)
+    digits = [event.digit for event in stage.line.events if isinstance(event, DtmfReceived)]
+    assert "".join(digits) == "155#"
+    await stage.hung_up_there(call, incoming.call)
+
+
+@scenario("RFC 3551 §4.5.14 (PCMA); issue 3 (A-law when on)", registers=False)
+async def speaks_alaw_when_it_may(stage: Stage) -> None:
+    """With the option on, A-law is taken when the gateway puts it first."""
+    codecs = (SoundCodec.PCMU, SoundCodec.PCMA)
+    await stage.register(replace(stage.config(), codecs=codecs))
+    call, incoming = await stage.talking(offer=ALAW_OFFER, media=Tone(HERTZ_THERE))
+    connected = await stage.line.event(CallConnected, call=incoming.call)
+    await stage.client.stream_sound(incoming.call, enabled=True)
+    for frame in tone_frames(HERTZ_HERE, 40):
+        stage.client.play(incoming.channel, frame)
+    await asyncio.sleep(0.9)
+    await hears_the_tone(stage, 25)
+    assert tone_level(call.received.pcm(), HERTZ_HERE) > -20.0
+    wanted = 8 if connected.codec == "PCMA" else 0
+    assert {packet.payload_type for packet in call.received.packets} == {wanted}
+    await stage.hung_up_there(call, incoming.call)
+
+
+@scenario("RFC 3264 §6; facts §2.1 (µ-law alone)")
+async def keeps_to_mulaw_unless_told(stage: Stage) -> None:
+    """Without the option µ-law is answered even where A-law stands first."""
+    call, incoming = await stage.talking(offer=ALAW_OFFER)
+    await asyncio.sleep(0.3)
+    assert {packet.payload_type for packet in call.received.packets} == {0}
+    await stage.hung_up_there(call, incoming.call)
+
+
+@scenario("RFC 3550 §6.4, §6.5.1; issue 3 (RTCP)")
+async def reports_how_it_hears(stage: Stage) -> None:
+    """The call's end is preceded by its quality, and every report is RTCP with a CNAME."""
+    call, incoming = await stage.talking()
+    await asyncio.sleep(1.0)
+    await stage.client.hang_up(incoming.call)
+    await call.ended()
+    quality = (await stage.line.event(CallQuality, call=incoming.call)).quality
+    assert quality.packets_received > 30
+    assert quality.packets_lost == 0
+    assert 4.0 < quality.mos <= 4.5
+    assert call.media
+    assert call.media.rtcp_packets
+    for report in call.media.rtcp_packets:
+        assert report[0] >> 6 == 2
+        assert report[1] in {200, 201}

@@ -126,7 +126,7 @@ class ScriptedBackend(Backend):
         _LOGGER.info("sent %s", digits)
 
     @override
-    def stream_sound(self, call: str, *, enabled: bool) -> None:
+    def stream_sound(self, call: str, *, enabled: bool, near: bool = False) -> None:
         """Send three frames at once."""
         self._line(call)
         for number in range(3 if enabled else 0):

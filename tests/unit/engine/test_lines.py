@@ -142,7 +142,7 @@ class FakeBackend(Backend):
         """Not in these tests."""
 
     @override
-    def stream_sound(self, call: str, *, enabled: bool) -> None:
+    def stream_sound(self, call: str, *, enabled: bool, near: bool = False) -> None:
         """Not in these tests."""
 
     @override

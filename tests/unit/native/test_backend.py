@@ -260,7 +260,7 @@ async def test_a_call_with_sound(
     invite = gateway.ring("one")
     incoming = await listener.event(CallIncoming)
     assert (incoming.line, incoming.family) == ("line", account.family)
-    backend.stream_sound(incoming.call, enabled=True)
+    backend.stream_sound(incoming.call, enabled=True, near=True)
     await backend.answer(incoming.call)
     gateway.acknowledge(invite, await gateway.answer("one", 200))
     await listener.until(lambda: len(listener.frames) >= 6)

@@ -126,8 +126,8 @@ class Backend(ABC):
         """Play keypad tones into a connected call; returns when the last tone has gone."""
 
     @abstractmethod
-    def stream_sound(self, call: str, *, enabled: bool) -> None:
-        """Start or stop telling the listener of a call's sound."""
+    def stream_sound(self, call: str, *, enabled: bool, near: bool = False) -> None:
+        """Start or stop telling the listener of the far side's sound, and of ours if ``near``."""
 
     @abstractmethod
     def play(self, frame: SoundFrame) -> None:

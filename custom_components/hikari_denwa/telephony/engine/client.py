@@ -226,9 +226,9 @@ class EngineClient:
         command = SendDtmf(id=self._next_id(), call=call, digits=digits)
         await self._ask(command, time_limit=_COMMAND_SECONDS + _DIGIT_SECONDS * len(digits))
 
-    async def stream_sound(self, call: str, *, enabled: bool) -> None:
-        """Start or stop the sound of a call; it comes to the line's listener."""
-        await self._ask(StreamSound(id=self._next_id(), call=call, enabled=enabled))
+    async def stream_sound(self, call: str, *, enabled: bool, near: bool = False) -> None:
+        """Start or stop the far side's sound, and ours if ``near``; the line's listener hears."""
+        await self._ask(StreamSound(id=self._next_id(), call=call, enabled=enabled, near=near))
 
     def play(self, channel: int, payload: bytes) -> None:
         """Queue 20 ms (160 bytes of µ-law) to be sent in a call; without an engine, no effect."""

@@ -148,7 +148,7 @@ class Engine:
                 async with self._turns.turn(f"digits {command.call}"):
                     await self.backend.send_dtmf(command.call, command.digits)
             case StreamSound():
-                self.backend.stream_sound(command.call, enabled=command.enabled)
+                self.backend.stream_sound(command.call, enabled=command.enabled, near=command.near)
             case Shutdown():
                 await self.release()
             case Hello():

@@ -194,11 +194,12 @@ class SendDtmf(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSound(Command):
-    """Start or stop the sound messages of a call."""
+    """Start or stop the sound messages of a call: the far side's, and ours if ``near``."""
 
     kind = "stream_sound"
     call: str
     enabled: bool
+    near: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

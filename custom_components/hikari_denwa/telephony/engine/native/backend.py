@@ -197,9 +197,9 @@ class NativeBackend(Backend):
         """Play keypad tones into a connected call."""
         await self._session(call).send_digits(digits)
 
-    def stream_sound(self, call: str, *, enabled: bool) -> None:
+    def stream_sound(self, call: str, *, enabled: bool, near: bool = False) -> None:
         """Start or stop telling of a call's sound."""
-        self._session(call).stream(enabled=enabled)
+        self._session(call).stream(enabled=enabled, near=near)
 
     def play(self, frame: SoundFrame) -> None:
         """Queue 20 ms for the call of the frame's channel; no call, no effect."""

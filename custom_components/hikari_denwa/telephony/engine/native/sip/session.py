@@ -16,6 +16,7 @@ from ...protocol import (
     CallHeld,
     CallQuality,
     DtmfReceived,
+    SoundDirection,
     SoundFrame,
     SoundQuality,
 )
@@ -120,6 +121,7 @@ class Session(ABC):
         self._media: CallMedia | None = None
         self._watch: SoundWatch | None = None
         self._streaming = False
+        self._streaming_near = False
         self._confirmed = False
         self._told_held = False
         self._bye_wanted = False
@@ -146,9 +148,10 @@ class Session(ABC):
         """Give the dialogs that belong to the call."""
         return list(self._dialogs)
 
-    def stream(self, *, enabled: bool) -> None:
-        """Start or stop passing sound on."""
+    def stream(self, *, enabled: bool, near: bool = False) -> None:
+        """Start or stop passing the far side's sound on, and ours if `near`."""
         self._streaming = enabled
+        self._streaming_near = near
         if self._media:
             self._media.sound.streaming = enabled
 
@@ -608,6 +611,8 @@ class Session(ABC):
 
     def _on_frame(self, frame: PlayedFrame) -> None:
         """Pass sound on under the call's channel."""
+        if frame.direction is SoundDirection.NEAR and not self._streaming_near:
+            return
         self._around.hear(
             SoundFrame(
                 direction=frame.direction,

@@ -77,7 +77,7 @@ _ERROR, _DONE = 2, 3
 _NEW_LINK, _GET_LINK, _NEW_ADDRESS, _GET_ADDRESS = 16, 18, 20, 22
 _NEW_ROUTE, _GET_ROUTE = 24, 26
 _REQUEST, _DUMP, _INTERRUPTED = 0x1, 0x300, 0x10
-_IFF_LOOPBACK, _IFF_POINT_TO_POINT = 0x8, 0x10
+_IFF_LOOPBACK, _IFF_POINT_TO_POINT, _IFF_LOWER_UP = 0x8, 0x10, 0x10000
 _IFLA_NAME, _IFLA_LINKINFO, _IFLA_INFO_KIND = 3, 18, 1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _TEMPORARY, _DAD_FAILED, _DEPRECATED, _TENTATIVE = 0x01, 0x08, 0x20, 0x40
@@ -96,13 +96,17 @@ type Nat64Lookup = Callable[[], Awaitable[tuple[IPv6Network, ...]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """An interface; ``kind`` is the kernel's word for a virtual one (veth, tun), else empty."""
+    """An interface; ``kind`` is the kernel's word for a virtual one (veth, tun), else empty.
+
+    ``carrier`` is False where a cable is unplugged: routes stay, and lead nowhere.
+    """
 
     index: int
     name: str = ""
     kind: str = ""
     point_to_point: bool = False
     loopback: bool = False
+    carrier: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,22 +182,21 @@ def find_paths(
 ) -> Paths:
     """Judge a snapshot: how each family reaches the gateway, and what stands between."""
     destinations = {ip_address(endpoint.address) for endpoint in gateway}
-    ways = [way for way in snapshot.ways if way.destination in destinations]
+    ways = [
+        _if_plugged_in(snapshot, way) for way in snapshot.ways if way.destination in destinations
+    ]
+    given = answers or {}
     ipv6, ipv4 = (
-        _family_path(snapshot, family, destinations, ways) for family in (Family.IPV6, Family.IPV4)
+        _with_answer(_family_path(snapshot, family, destinations, ways), given.get(family))
+        for family in (Family.IPV6, Family.IPV4)
     )
     environment = Environment(
         docker_bridge=any(_is_docker_bridge(snapshot, way) for way in ways),
-        vpn_only=not _is_native(ipv4) and any(_is_ipv6_tunnel(snapshot, way) for way in ways),
+        vpn_only=not _leads_there(ipv4) and any(_is_ipv6_tunnel(snapshot, way) for way in ways),
         nat64=bool(snapshot.nat64),
         clat=any(each.interface.ip in _CONTINUITY for each in snapshot.addresses),
     )
-    given = answers or {}
-    return Paths(
-        ipv6=_with_answer(ipv6, given.get(Family.IPV6)),
-        ipv4=_with_answer(ipv4, given.get(Family.IPV4)),
-        environment=environment,
-    )
+    return Paths(ipv6=ipv6, ipv4=ipv4, environment=environment)
 
 
 def usable_sources(snapshot: Snapshot) -> tuple[Source, ...]:
@@ -373,6 +376,12 @@ def _way_path(snapshot: Snapshot, family: Family, way: Way) -> FamilyPath:
     )
 
 
+def _if_plugged_in(snapshot: Snapshot, way: Way) -> Way:
+    """Give a way, or none where its interface has no carrier: the kernel keeps such routes."""
+    link = snapshot.link(way)
+    return Way(destination=way.destination) if link and not link.carrier else way
+
+
 def _reach(snapshot: Snapshot, way: Way) -> Reach:
     """Tell how packets get there."""
     if _is_synthesised(snapshot, way.destination):
@@ -409,9 +418,13 @@ def _is_synthesised(snapshot: Snapshot, destination: Address) -> bool:
     return any(destination in prefix for prefix in (*_KNOWN_NAT64, *snapshot.nat64))
 
 
-def _is_native(path: FamilyPath) -> bool:
-    """Tell whether a family gets there as it is."""
-    return path.reach in {Reach.SAME_LINK, Reach.ROUTED}
+def _leads_there(path: FamilyPath) -> bool:
+    """Tell whether a family gets there as it is.
+
+    A default route takes whatever there is, the addresses of another house too: where the
+    gateway was asked and is silent, the route says nothing.
+    """
+    return path.reach in {Reach.SAME_LINK, Reach.ROUTED} and path.gateway_answers is not False
 
 
 def _is_ipv6_tunnel(snapshot: Snapshot, way: Way) -> bool:
@@ -602,6 +615,7 @@ def read_link(payload: bytes) -> Link | None:
         kind=_text(info.get(_IFLA_INFO_KIND, b"")),
         point_to_point=bool(flags & _IFF_POINT_TO_POINT),
         loopback=bool(flags & _IFF_LOOPBACK),
+        carrier=bool(flags & _IFF_LOWER_UP),
     )
 
 

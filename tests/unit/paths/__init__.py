@@ -1,0 +1,1 @@
+"""Which families reach the gateway, from what the kernel says."""

@@ -16,7 +16,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
 from tests.home_gateway.config import Family
 from tests.home_gateway.recording import build_rtp
 from tests.home_gateway.sdp import TELEPHONE_EVENT_OFFER, Offer
-from tests.home_gateway.sources import Silence, Tone
+from tests.home_gateway.sources import Nothing, Silence, Tone
 from tests.home_gateway.tones import encode, pack, sines, tone_level
 
 from .sound import ABSENT_DBM0, HERTZ_HERE, HERTZ_THERE, heard, hears_the_tone, tone_frames
@@ -24,6 +24,8 @@ from .stage import Stage, scenario
 
 STRANGER = "127.0.0.2"
 COMFORT_NOISE, TELEPHONE_EVENT = 13, 101
+SENDER_REPORT, RECEIVER_REPORT, SOURCE_DESCRIPTION = 200, 201, 202
+END_BIT = 0x80
 HEADER = 12
 ALAW_OFFER = Offer(formats=("8", "0"))
 NOISE_OFFER = Offer(formats=("0", "13"))
@@ -102,9 +104,13 @@ async def is_one_stream_across_hold(stage: Stage) -> None:
 
 @scenario("issue 3 (symmetric latch only onto the signalled host)", families=(Family.V4,))
 async def does_not_hear_the_sound_of_strangers(stage: Stage) -> None:
-    """RTP from another address is not heard and draws no sound there."""
+    """RTP from another address that goes on where the gateway stops is not heard, nor answered."""
     call, incoming = await stage.talking(media=Silence())
-    await asyncio.sleep(0.2)
+    leg = call.media
+    assert leg
+    await asyncio.sleep(0.3)
+    call.play(Nothing())
+    await asyncio.sleep(0.1)
     await stage.client.stream_sound(incoming.call, enabled=True)
     target = call.received.packets[-1].peer
     frames = [pack(sines(((HERTZ_THERE, 8000.0),), start, 160)) for start in range(0, 4000, 160)]
@@ -112,7 +118,14 @@ async def does_not_hear_the_sound_of_strangers(stage: Stage) -> None:
         stranger.bind((STRANGER, 0))
         stranger.setblocking(False)
         for number, frame in enumerate(frames):
-            packet = build_rtp(number, 160 * number, 7, 0, encode(0, frame), marker=not number)
+            packet = build_rtp(
+                leg._sequence + number,
+                leg._timestamp,
+                leg._ssrc,
+                0,
+                encode(0, frame),
+                marker=not number,
+            )
             stranger.sendto(packet, (target.host, target.port))
             await asyncio.sleep(0.02)
         try:
@@ -123,6 +136,16 @@ async def does_not_hear_the_sound_of_strangers(stage: Stage) -> None:
     assert tone_level(heard(stage, SoundDirection.FAR), HERTZ_THERE) < ABSENT_DBM0
     assert call.received.sequence_errors().total == 0
     await stage.hung_up_there(call, incoming.call)
+
+
+def _types_of_reports(compound: bytes) -> list[int]:
+    """Return the types of the packets of an RTCP compound (RFC 3550 §6.1)."""
+    types: list[int] = []
+    while compound:
+        assert compound[0] >> 6 == 2
+        types.append(compound[1])
+        compound = compound[4 * (int.from_bytes(compound[2:4]) + 1) :]
+    return types
 
 
 def _retyped(payload_type: int, payload: Callable[[], bytes]) -> Callable[[bytes], bytes]:
@@ -186,6 +209,22 @@ async def takes_keys_as_telephone_events(stage: Stage) -> None:
     await stage.hung_up_there(call, incoming.call)
 
 
+@scenario("RFC 4733 §2.5.1; issue 3 (4733 where the offer has it)", assumption=True)
+async def sends_keys_as_telephone_events(stage: Stage) -> None:
+    """Where telephone-event was agreed on, our keys are events, each ended, and no tones."""
+    call, incoming = await stage.talking(offer=TELEPHONE_EVENT_OFFER)
+    await stage.client.send_dtmf(incoming.call, "19#")
+    await asyncio.sleep(0.2)
+    events = [each for each in call.received.packets if each.payload_type == TELEPHONE_EVENT]
+    ended = {each.timestamp: each.payload[0] for each in events if each.payload[1] & END_BIT}
+    assert [ended[at] for at in sorted(ended)] == [1, 9, 11]
+    assert len({each.timestamp for each in events}) == 3
+    assert len({each.ssrc for each in call.received.packets}) == 1
+    assert call.received.sequence_errors().total == 0
+    assert call.received.detected_digits() == ""
+    await stage.hung_up_there(call, incoming.call)
+
+
 @scenario("RFC 3551 §4.5.14 (PCMA); issue 3 (A-law when on)", registers=False)
 async def speaks_alaw_when_it_may(stage: Stage) -> None:
     """With the option on, A-law is taken when the gateway puts it first."""
@@ -226,6 +265,7 @@ async def reports_how_it_hears(stage: Stage) -> None:
     assert 4.0 < quality.mos <= 4.5
     assert call.media
     assert call.media.rtcp_packets
-    for report in call.media.rtcp_packets:
-        assert report[0] >> 6 == 2
-        assert report[1] in {200, 201}
+    for compound in call.media.rtcp_packets:
+        types = _types_of_reports(compound)
+        assert types[0] in {SENDER_REPORT, RECEIVER_REPORT}
+        assert SOURCE_DESCRIPTION in types

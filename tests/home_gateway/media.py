@@ -17,6 +17,7 @@ from .violations import Violations
 # A sender this late starts its clock anew instead of sending a burst.
 LATEST_SECONDS = 5.0
 GRACE_SECONDS = 0.3
+SOUND_TYPES = frozenset({0, 8, 9})
 LINGER_SECONDS = 1.0
 
 
@@ -240,6 +241,9 @@ class MediaLeg:
         """Record a changed SSRC and a timestamp that does not fit the sequence."""
         if packet.ssrc != last.ssrc:
             self._tell("RFC 3550 8.2 SSRC", "changed within a call")
+        elif not {packet.payload_type, last.payload_type} <= SOUND_TYPES:
+            # All packets of one telephone event have its beginning's timestamp (RFC 4733 §2.2).
+            return
         elif packet.sequence == (last.sequence + 1) % (1 << 16):
             step = (packet.timestamp - last.timestamp) % (1 << 32)
             if step == 0 or step % FRAME_SAMPLES:

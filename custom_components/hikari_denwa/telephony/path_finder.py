@@ -277,7 +277,8 @@ async def read_snapshot(
 class PathFinder:
     """Finds the paths whenever it is asked, and remembers for an hour what NAT64 there is.
 
-    ``forget`` belongs to a change of the network: NAT64 is looked for again after it.
+    ``forget`` belongs to a change of the network: NAT64 is looked for again after it. That
+    takes up to 3 s where the resolver is silent, so paths are found ahead of a call, not in it.
     """
 
     def __init__(

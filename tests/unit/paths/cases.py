@@ -1,7 +1,8 @@
 """Machines and networks, as their kernels tell them, and what is true of each."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from ipaddress import IPv6Network, ip_address, ip_interface
+from pathlib import Path
 
 from custom_components.hikari_denwa.telephony.path_finder import Link, LocalAddress, Snapshot, Way
 from custom_components.hikari_denwa.telephony.paths import Environment, Reach, SourceKind
@@ -447,3 +448,34 @@ CASES = (
     ),
     Case(name="Nobody was asked", snapshot=Snapshot(), ipv6=NOT_SEEN, ipv4=NOT_SEEN),
 )
+
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "paths.md"
+_BEGIN, _END = "<!-- cases -->\n", "<!-- end of cases -->"
+
+
+def page() -> str:
+    """Return the page of the documents, with the cases as they are here."""
+    before, _, rest = PAGE.read_text().partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    rows = ["| Network | IPv6 | IPv4 | Between |", "| --- | --- | --- | --- |"]
+    rows += [
+        f"| {case.name} | {_cell(case.ipv6)} | {_cell(case.ipv4)} | {_between(case.environment)} |"
+        for case in CASES
+    ]
+    return f"{before}{_BEGIN}{'\n'.join(rows)}\n{_END}{after}"
+
+
+def _cell(expected: Expected) -> str:
+    """Write a path."""
+    reach, source, kind = expected
+    return f"`{reach}`, from `{source}` (`{kind}`)" if source else f"`{reach}`"
+
+
+def _between(environment: Environment) -> str:
+    """Write what is true of the environment."""
+    return " ".join(f"`{name}`" for name, true in asdict(environment).items() if true) or "–"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

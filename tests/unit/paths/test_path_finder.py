@@ -29,7 +29,7 @@ from custom_components.hikari_denwa.telephony.path_finder import (
 from custom_components.hikari_denwa.telephony.paths import FamilyPath, Reach, SourceKind
 from tests.loopback import loopback
 
-from .cases import CASES, ETHERNET, HOME6, V4, V6, WIREGUARD, Case, Expected, own, way
+from .cases import CASES, ETHERNET, HOME6, PAGE, V4, V6, WIREGUARD, Case, Expected, own, page, way
 
 __all__ = ["loopback"]
 
@@ -70,6 +70,11 @@ def test_judged(case: Case) -> None:
     assert shape(paths.ipv4) == case.ipv4
     assert paths.environment == case.environment
     assert [path.family for path in (paths.ipv6, paths.ipv4) if path] == list(Family)
+
+
+def test_page_has_all_cases() -> None:
+    """The table of the documents is this one."""
+    assert PAGE.read_text() == page()
 
 
 def test_order_of_addresses_does_not_matter() -> None:

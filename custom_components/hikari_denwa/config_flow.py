@@ -29,6 +29,7 @@ from homeassistant.helpers.selector import (
 
 from .const import (
     CONF_CALL_WAITING,
+    CONF_CODECS,
     CONF_DOOR_PHONES,
     CONF_EXTENSION,
     CONF_FAMILY,
@@ -42,7 +43,7 @@ from .engine import shared_engine
 from .exceptions import shown_placeholders
 from .line import line_config
 from .telephony import address
-from .telephony.engine.protocol import FamilyChoice
+from .telephony.engine.protocol import FamilyChoice, SoundCodec
 from .telephony.errors import (
     AddressError,
     CredentialsRejectedError,
@@ -109,6 +110,14 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
             TextSelectorConfig(multiple=True)
         ),
         vol.Required(CONF_CALL_WAITING, default=False): BooleanSelector(),
+        vol.Optional(CONF_CODECS, default=list): SelectSelector(
+            SelectSelectorConfig(
+                options=[codec.lower() for codec in SoundCodec if codec is not SoundCodec.PCMU],
+                translation_key=CONF_CODECS,
+                multiple=True,
+                mode=SelectSelectorMode.LIST,
+            )
+        ),
     }
 )
 
@@ -219,7 +228,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 class HikariDenwaOptionsFlow(OptionsFlowWithReload):
-    """Asks which callers are door phones, and what becomes of a second call."""
+    """Asks which callers are door phones, what becomes of a second call, and how to speak."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Take numbers and extensions, as people write them."""
@@ -235,6 +244,7 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
                     data={
                         CONF_DOOR_PHONES: list(callers),
                         CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
+                        CONF_CODECS: user_input[CONF_CODECS],
                     }
                 )
         return self.async_show_form(

@@ -19,6 +19,7 @@ CONF_EXTENSION: Final = "extension"
 CONF_USER_ID: Final = "user_id"
 CONF_FAMILY: Final = "family"
 CONF_CALL_WAITING: Final = "call_waiting"
+CONF_CODECS: Final = "codecs"
 CONF_DOOR_PHONES: Final = "door_phones"
 SECTION_ADVANCED: Final = "advanced"
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from homeassistant.util import dt as dt_util
 from .calls import FAILURES, Call, CallEventType, CallUpdate
 from .const import (
     CONF_CALL_WAITING,
+    CONF_CODECS,
     CONF_DOOR_PHONES,
     CONF_EXTENSION,
     CONF_FAMILY,
@@ -46,6 +47,7 @@ from .telephony.engine.protocol import (
     LineConfig,
     RegistrationChanged,
     RegistrationState,
+    SoundCodec,
     SoundDirection,
     SoundFrame,
     SoundQuality,
@@ -65,6 +67,7 @@ _LOGGER = logging.getLogger(__name__)
 
 FIRST_REGISTRATION_SECONDS = 12.0
 REJECT_STATUS = 486
+_BEST_CODECS_FIRST = (SoundCodec.PCMU, SoundCodec.PCMA)
 _REMEMBERED_CALLS = 20
 _CALLER_ID_WORDS = f"component.{DOMAIN}.entity.event.call.state_attributes.caller_id.state."
 
@@ -100,6 +103,14 @@ def line_config(data: Mapping[str, Any], options: Mapping[str, Any]) -> LineConf
         port=data.get(CONF_PORT, DEFAULT_PORT),
         family=FamilyChoice(data.get(CONF_FAMILY, FamilyChoice.AUTOMATIC)),
         call_waiting=options.get(CONF_CALL_WAITING, False),
+        codecs=_codecs(options.get(CONF_CODECS, ())),
+    )
+
+
+def _codecs(chosen: Collection[str]) -> tuple[SoundCodec, ...]:
+    """Return the codecs to offer, the best first; µ-law is always among them."""
+    return tuple(
+        codec for codec in _BEST_CODECS_FIRST if codec is SoundCodec.PCMU or codec.lower() in chosen
     )
 
 

@@ -9,9 +9,13 @@ from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hikari_denwa.const import DOMAIN
-from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.line import Line, line_config
 from custom_components.hikari_denwa.telephony import errors as tree
-from custom_components.hikari_denwa.telephony.engine.protocol import FamilyChoice, LineConfig
+from custom_components.hikari_denwa.telephony.engine.protocol import (
+    FamilyChoice,
+    LineConfig,
+    SoundCodec,
+)
 
 from .conftest import ENTRY_DATA
 from .fake_engine import FakeEngine
@@ -289,11 +293,19 @@ async def test_options(
     assert result["errors"] == {"door_phones": "number_invalid"}
     assert result["description_placeholders"] == {"number": "door"}
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"door_phones": ["２", "03-1234-5678", "2"], "call_waiting": True}
+        result["flow_id"],
+        {"door_phones": ["２", "03-1234-5678", "2"], "call_waiting": True, "codecs": ["pcma"]},
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
-    assert entry.options == {"door_phones": ["2", "0312345678"], "call_waiting": True}
+    assert entry.options == {
+        "door_phones": ["2", "0312345678"],
+        "call_waiting": True,
+        "codecs": ["pcma"],
+    }
+    config = line_config(entry.data, entry.options)
+    assert config.call_waiting
+    assert config.codecs == (SoundCodec.PCMU, SoundCodec.PCMA)
     assert entry.runtime_data.door_phones == {"2", "0312345678"}
     assert entry.runtime_data is not line
 
@@ -305,4 +317,5 @@ async def test_options_can_be_emptied(
     result = await hass.config_entries.options.async_init(entry.entry_id)
     await hass.config_entries.options.async_configure(result["flow_id"], {})
     await hass.async_block_till_done()
-    assert entry.options == {"door_phones": [], "call_waiting": False}
+    assert entry.options == {"door_phones": [], "call_waiting": False, "codecs": []}
+    assert line_config(entry.data, entry.options).codecs == (SoundCodec.PCMU,)

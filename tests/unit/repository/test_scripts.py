@@ -52,6 +52,7 @@ def test_tally_adds_reports(tmp_path: Path) -> None:
 def copy_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a folder look like the checkout, with a suite that is still empty."""
     monkeypatch.setattr(run_tests, "ROOT", folder)
+    monkeypatch.setattr(run_tests, "AT_ONCE", {})
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     (folder / "tests" / "unit").mkdir(parents=True)
 

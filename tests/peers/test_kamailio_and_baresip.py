@@ -237,6 +237,7 @@ async def test_the_phone_rejects(kamailio: Kamailio, phone: Baresip, desk: Desk)
     await registered(desk, kamailio)
     await desk.dial(PHONE.number)
     await phone.event("CALL_INCOMING")
+    await desk.event(CallProgress)
     await phone.hang_up()
     ending = (await desk.event(CallEnded)).ending
     assert (ending.reason, ending.status) == (EndReason.BUSY, 486)

@@ -365,6 +365,37 @@ CASES = (
         ipv4=(Reach.ROUTED, "10.0.0.20", SourceKind.PRIVATE),
     ),
     Case(
+        name="A container of Proxmox in a network that only looks like Docker's: its size",
+        snapshot=Snapshot(
+            links=(LOOPBACK, VETH),
+            addresses=(own("172.17.0.20/24"),),
+            ways=(way(V6), way(V4, "172.17.0.20", via="172.17.0.1")),
+        ),
+        ipv6=NOWHERE,
+        ipv4=(Reach.ROUTED, "172.17.0.20", SourceKind.PRIVATE),
+    ),
+    Case(
+        name="A container of Proxmox in a network that only looks like Docker's: its router",
+        snapshot=Snapshot(
+            links=(LOOPBACK, VETH),
+            addresses=(own("172.17.0.20/16"),),
+            ways=(way(V6), way(V4, "172.17.0.20", via="172.17.0.254")),
+        ),
+        ipv6=NOWHERE,
+        ipv4=(Reach.ROUTED, "172.17.0.20", SourceKind.PRIVATE),
+    ),
+    Case(
+        name="A VPN with IPv6 alone, and CLAT on top of it",
+        snapshot=Snapshot(
+            links=(WIREGUARD,),
+            addresses=(own("fd00:1::2/128", 4), own("192.0.0.1/32", 4)),
+            ways=(way(V6, "fd00:1::2", 4), way(V4, "192.0.0.1", 4)),
+        ),
+        ipv6=(Reach.ROUTED, "fd00:1::2", SourceKind.ULA),
+        ipv4=(Reach.TRANSLATED, "192.0.0.1", SourceKind.CLAT),
+        environment=Environment(vpn_only=True, clat=True),
+    ),
+    Case(
         name="A container with a leg in the house (macvlan)",
         snapshot=Snapshot(
             links=(LOOPBACK, MACVLAN),

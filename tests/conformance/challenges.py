@@ -110,7 +110,7 @@ async def waits_as_long_as_it_is_told(stage: Stage) -> None:
 
 
 @scenario(
-    "issue 3 (never more than 1 REGISTER a second); RFC 3261 §21.5.4",
+    "house rule (never more than 1 REGISTER a second); RFC 3261 §21.5.4",
     _registrar(overloaded=2),
     patience=30,
 )
@@ -121,7 +121,7 @@ async def does_not_hammer_a_busy_registrar(stage: Stage) -> None:
 
 
 @scenario(
-    "issue 3 (ten lines in one engine); facts §5 (own source port each)",
+    "house rule (ten lines in one engine); facts §5 (own source port each)",
     GatewayConfig(
         slots=tuple(
             Slot(number=number, user_id=f"000{number}", password=f"secret-{number}")

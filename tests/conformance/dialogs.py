@@ -185,7 +185,7 @@ async def takes_a_bye_before_the_answer(stage: Stage) -> None:
     await stage.ended_with(incoming.call, EndReason.CALLER_GAVE_UP)
 
 
-@scenario("RFC 3261 §8.1.3.4, §21.3; issue 3 (3xx refused)")
+@scenario("RFC 3261 §8.1.3.4, §21.3; house rule (3xx refused)")
 async def follows_no_redirection(stage: Stage) -> None:
     """302 ends the call as moved, and no other number is called."""
     call, name = await _dials(stage)
@@ -263,7 +263,7 @@ async def offers_again_when_it_is_asked(stage: Stage) -> None:
     await stage.hung_up_there(call, incoming.call)
 
 
-@scenario("RFC 3264 §8.4; issue 3 (hold from our side)")
+@scenario("RFC 3264 §8.4; house rule (hold from our side)")
 async def holds_and_takes_back(stage: Stage) -> None:
     """Our hold is a re-INVITE with sendonly or inactive, and sendrecv takes back."""
     call, incoming = await stage.talking()

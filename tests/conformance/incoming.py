@@ -166,7 +166,7 @@ async def hangs_up_while_it_rings(stage: Stage) -> None:
     await stage.ended_with(incoming.call, EndReason.REJECTED_HERE)
 
 
-@scenario("RFC 3261 §21.4.24; issue 2")
+@scenario("RFC 3261 §21.4.24")
 async def is_busy_for_a_second_call(stage: Stage) -> None:
     """A second call gets 486 and is not told; the first goes on."""
     call, incoming = await stage.talking()

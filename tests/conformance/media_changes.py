@@ -79,7 +79,7 @@ async def follows_the_sound_to_another_port(stage: Stage) -> None:
     await stage.hung_up_there(call, incoming.call)
 
 
-@scenario("RFC 3550 §5.1; issue 3 (right across hold)")
+@scenario("RFC 3550 §5.1; house rule (right across hold)")
 async def is_one_stream_across_hold(stage: Stage) -> None:
     """Hold stops the sound and resume takes it up: one SSRC, timestamps in step with the clock."""
     call, incoming = await stage.talking()
@@ -102,7 +102,7 @@ async def is_one_stream_across_hold(stage: Stage) -> None:
     await stage.hung_up_there(call, incoming.call)
 
 
-@scenario("issue 3 (symmetric latch only onto the signalled host)", families=(Family.V4,))
+@scenario("house rule (symmetric latch only onto the signalled host)", families=(Family.V4,))
 async def does_not_hear_the_sound_of_strangers(stage: Stage) -> None:
     """RTP from another address that goes on where the gateway stops is not heard, nor answered."""
     call, incoming = await stage.talking(media=Silence())
@@ -187,7 +187,7 @@ async def drops_types_that_were_not_agreed(stage: Stage) -> None:
     await call.ended()
 
 
-@scenario("RFC 4733 §2.3, §2.5; issue 3 (4733 where the offer has it)", assumption=True)
+@scenario("RFC 4733 §2.3, §2.5; house rule (4733 where the offer has it)", assumption=True)
 async def takes_keys_as_telephone_events(stage: Stage) -> None:
     """Where the offer has telephone-event, each key counts once however often it is told."""
     call, incoming = await stage.talking(media=Silence(), offer=TELEPHONE_EVENT_OFFER)
@@ -209,7 +209,7 @@ async def takes_keys_as_telephone_events(stage: Stage) -> None:
     await stage.hung_up_there(call, incoming.call)
 
 
-@scenario("RFC 4733 §2.5.1; issue 3 (4733 where the offer has it)", assumption=True)
+@scenario("RFC 4733 §2.5.1; house rule (4733 where the offer has it)", assumption=True)
 async def sends_keys_as_telephone_events(stage: Stage) -> None:
     """Where telephone-event was agreed on, our keys are events, each ended, and no tones."""
     call, incoming = await stage.talking(offer=TELEPHONE_EVENT_OFFER)
@@ -225,7 +225,7 @@ async def sends_keys_as_telephone_events(stage: Stage) -> None:
     await stage.hung_up_there(call, incoming.call)
 
 
-@scenario("RFC 3551 §4.5.14 (PCMA); issue 3 (A-law when on)", registers=False)
+@scenario("RFC 3551 §4.5.14 (PCMA); house rule (A-law when on)", registers=False)
 async def speaks_alaw_when_it_may(stage: Stage) -> None:
     """With the option on, A-law is taken when the gateway puts it first."""
     codecs = (SoundCodec.PCMU, SoundCodec.PCMA)
@@ -252,7 +252,7 @@ async def keeps_to_mulaw_unless_told(stage: Stage) -> None:
     await stage.hung_up_there(call, incoming.call)
 
 
-@scenario("RFC 3550 §6.4, §6.5.1; issue 3 (RTCP)")
+@scenario("RFC 3550 §6.4, §6.5.1; house rule (RTCP)")
 async def reports_how_it_hears(stage: Stage) -> None:
     """The call's end is preceded by its quality, and every report is RTCP with a CNAME."""
     call, incoming = await stage.talking()

@@ -237,7 +237,7 @@ async def follows_record_route_of_a_dialled_call(stage: Stage) -> None:
     assert (await call.ended()).by is Side.CLIENT
 
 
-@scenario("issue 2 (one call a line)")
+@scenario("house rule (one call a line)")
 async def does_not_dial_when_busy_or_unregistered(stage: Stage) -> None:
     """A line with a call, and one without a registration, say so."""
     _, dialled = await stage.dial(RINGS_FOREVER)
@@ -251,7 +251,7 @@ async def does_not_dial_when_busy_or_unregistered(stage: Stage) -> None:
         await stage.client.dial("other", ANSWERED)
 
 
-@scenario("RFC 3261 §15; issue 2 (unload)")
+@scenario("RFC 3261 §15; house rule (unload)")
 async def removing_the_line_ends_its_call(stage: Stage) -> None:
     """A line that is taken down in a call hangs up before it un-registers."""
     call, dialled = await stage.connected(ANSWERED)

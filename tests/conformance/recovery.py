@@ -11,7 +11,7 @@ from tests.home_gateway.config import FaultConfig, GatewayConfig, RegistrarConfi
 from .stage import Stage, scenario
 
 
-@scenario("issue 2, must show 5", patience=20, alone=True)
+@scenario("house rule (the engine comes back)", patience=20, alone=True)
 async def engine_killed_in_a_call_comes_back(stage: Stage) -> None:
     """The loss is told once, the line registers again by itself, and calls work."""
     await stage.talking()
@@ -66,7 +66,7 @@ async def lost_messages_are_sent_again(stage: Stage) -> None:
     await call_out.ended()
 
 
-@scenario("issue 2 (bounded end)", alone=True)
+@scenario("house rule (bounded end)", alone=True)
 async def ends_in_time_without_a_gateway(stage: Stage) -> None:
     """A gateway that has gone does not hold up the end, in a call or not."""
     await stage.talking()

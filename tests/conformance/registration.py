@@ -115,7 +115,7 @@ async def refreshes_in_time(stage: Stage) -> None:
     ]
 
 
-@scenario("facts §5 (403); issue 2, must show 6", registers=False)
+@scenario("facts §5 (403)", registers=False)
 async def wrong_password_is_final(stage: Stage) -> None:
     """A wrong password is told as such after at most three REGISTERs, and silence follows."""
     await stage.add(stage.config(password="wrong"))
@@ -190,7 +190,7 @@ async def unregisters_at_the_end(stage: Stage) -> None:
     await stage.gateway.unregistered("3", within=0.1)
 
 
-@scenario("RFC 3261 §17.1.2.2 Timer F; issue 2", registers=False, patience=40)
+@scenario("RFC 3261 §17.1.2.2 Timer F", registers=False, patience=40)
 async def silent_gateway_is_tried_again(stage: Stage) -> None:
     """Silence is told as silence, and the line is there soon after the gateway is."""
     stage.gateway.go_silent(7)
@@ -212,7 +212,7 @@ async def closed_port_is_unreachable(stage: Stage) -> None:
         await stage.client.probe(replace(stage.config(), port=port))
 
 
-@scenario("issue 2 (not a SIP server)", registers=False)
+@scenario("house rule (not a SIP server)", registers=False)
 async def something_else_is_no_sip_server(stage: Stage) -> None:
     """A port that answers in another language is told apart from silence."""
     loop = asyncio.get_running_loop()
@@ -240,7 +240,7 @@ async def something_else_is_no_sip_server(stage: Stage) -> None:
         transport.close()
 
 
-@scenario("RFC 3261 §10.2; issue 2 (config flow)", registers=False)
+@scenario("RFC 3261 §10.2; house rule (config flow)", registers=False)
 async def probe_leaves_nothing(stage: Stage) -> None:
     """A probe registers, tells the addresses, and takes its contact back."""
     probed = await stage.client.probe(stage.config())

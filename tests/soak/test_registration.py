@@ -1,4 +1,4 @@
-"""What a registration survives, in simulated time (issue 3: back within 30 s of the gateway)."""
+"""What a registration survives, in simulated time: back within 30 s of the gateway."""
 
 import asyncio
 import gc

@@ -11,6 +11,7 @@ from custom_components.hikari_denwa.telephony.engine.native.sip.sdp import (
     G722,
     MULTICAST,
     NO_AUDIO,
+    NO_BANDWIDTH,
     NO_CODEC,
     PCMA,
     PCMU,
@@ -137,6 +138,19 @@ def test_codec_by_order_of_the_offer() -> None:
     assert _stream(_answer(wide, codecs=(G722,)), wide).codec is G722
 
 
+def test_g722_offered_first() -> None:
+    """G.722 stands first with its static type and the clock of RFC 3551; either is agreed on."""
+    mine = offer("192.0.2.1", 2, codecs=(G722, PCMU))
+    assert b" RTP/AVP 9 0\r\n" in mine.encode()
+    assert b"a=rtpmap:9 G722/8000\r\na=rtpmap:0 PCMU/8000\r\n" in mine.encode()
+    for codec, payload_type in ((G722, 9), (PCMU, 0)):
+        theirs = answer(mine, "192.0.2.2", 4, codecs=(codec,))
+        assert isinstance(theirs, SessionDescription)
+        agreed = _stream(mine, theirs)
+        assert (agreed.codec, agreed.send_type) == (codec, payload_type)
+        assert agreed.receive_type == payload_type
+
+
 def test_payload_types_are_the_offers() -> None:
     """A codec under another payload type keeps that type; rtpmap has the last word."""
     moved = _edited(
@@ -225,6 +239,9 @@ def test_session_direction_counts_where_media_say_nothing() -> None:
         ("RTP/AVP", "RTP/SAVP", BAD_TRANSPORT),
         ("RTP/AVP 0\na=rtpmap:0 PCMU/8000", "RTP/AVP 9 96\na=rtpmap:96 opus/48000/2", NO_CODEC),
         ("a=rtpmap:0 PCMU/8000", "a=rtpmap:0 PCMU/16000", NO_CODEC),
+        ("a=rtpmap:0 PCMU/8000", "b=AS:32\r\na=rtpmap:0 PCMU/8000", NO_BANDWIDTH),
+        ("a=rtpmap:0 PCMU/8000", "b=TIAS:63999\r\na=rtpmap:0 PCMU/8000", NO_BANDWIDTH),
+        ("t=0 0", "b=CT:8\r\nt=0 0", NO_BANDWIDTH),
         ("a=rtpmap:0 PCMU/8000", "a=rtpmap:0 PCMU/8000/2", NO_CODEC),
         ("AVP 0\na=rtpmap:0 P", "AVP x 200\na=rtpmap:x PCMU/8000\na=rtpmap:200 P", NO_CODEC),
         ("m=audio", "m=image", NO_AUDIO),

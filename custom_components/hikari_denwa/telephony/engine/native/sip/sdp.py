@@ -19,6 +19,9 @@ _MEDIA = re.compile(r"([^\s]++) +([0-9]{1,5})(?:/[0-9]++)? +([^\s]++) +([^\s].*)
 _CONNECTION = re.compile(r"([^\s]++) +([^\s]++) +([^\s/]++)(?:/.*)?")
 _PAYLOAD_TYPE = re.compile(r"[0-9]|[1-9][0-9]|1[01][0-9]|12[0-7]")
 _PORT = re.compile(r"[0-9]{1,5}")
+_BANDWIDTH = re.compile(r"(AS|CT|TIAS):([0-9]{1,9})", re.IGNORECASE)
+# What G.711 makes; some count the headers in, some do not, so more is not asked for.
+_NEEDED_BANDWIDTH = 64_000
 _PTIME = re.compile(r"[0-9]{1,4}")
 _ORIGIN = re.compile(r"([^\s]++) +([0-9]++) +([0-9]++) +([^\s]++ +[^\s]++ +[^\s]++)")
 
@@ -124,7 +127,8 @@ class MediaDescription:
 
     `connection` and `direction` are those of the session where the media have none of their own.
     `rtpmap` and `fmtp` pair a payload type with its text; `attributes` holds all others in order.
-    `ptime` is in milliseconds.
+    `ptime` is in milliseconds, `bandwidth` in bit/s (b=AS, CT or TIAS; other units are passed
+    over, as RFC 8866 §5.8 wants).
     """
 
     kind: str
@@ -137,6 +141,7 @@ class MediaDescription:
     ptime: int | None = None
     direction: Direction = Direction.SENDRECV
     attributes: Attributes = ()
+    bandwidth: int | None = None
 
     @property
     def black_holed(self) -> bool:
@@ -246,6 +251,7 @@ BAD_ADDRESS = Refusal(301, "Incompatible network address formats")
 BAD_TRANSPORT = Refusal(302, "Incompatible transport protocol")
 NO_AUDIO = Refusal(304, "Media type not available")
 NO_CODEC = Refusal(305, "Incompatible media format")
+NO_BANDWIDTH = Refusal(370, "Insufficient bandwidth")
 MULTICAST = Refusal(330, "Multicast not available")
 
 
@@ -423,6 +429,8 @@ def _acceptable(
     refusal = _address_refusal(media.connection, local)
     if refusal is not None:
         return refusal
+    if media.bandwidth and media.bandwidth < _NEEDED_BANDWIDTH:
+        return NO_BANDWIDTH
     by_name = {str(codec).lower(): codec for codec in codecs}
     known = (by_name.get(media.codec_of(form)) for form in media.formats)
     return next((codec for codec in known if codec is not None), NO_CODEC)
@@ -527,6 +535,7 @@ class _Section:
         """Start empty."""
         self.connection: Connection | None = None
         self.attributes: list[tuple[str, str | None]] = []
+        self.bandwidth: int | None = None
 
     def read(self, kind: str, value: str) -> None:
         """Take one line; lines that do not matter are passed over."""
@@ -535,6 +544,9 @@ class _Section:
         elif kind == "a":
             name, colon, text = value.strip().partition(":")
             self.attributes.append((name.lower(), text.strip() if colon else None))
+        elif kind == "b" and (found := _BANDWIDTH.fullmatch(value.strip())):
+            bits = int(found[2]) * (1 if found[1].upper() == "TIAS" else 1000)
+            self.bandwidth = min(bits, self.bandwidth or bits)
 
     @property
     def others(self) -> Attributes:
@@ -554,6 +566,7 @@ class _Section:
                 self.attributes, _direction(session.attributes, Direction.SENDRECV)
             ),
             attributes=self.others,
+            bandwidth=self.bandwidth or session.bandwidth,
         )
 
 

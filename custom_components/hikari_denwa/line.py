@@ -67,7 +67,7 @@ _LOGGER = logging.getLogger(__name__)
 
 FIRST_REGISTRATION_SECONDS = 12.0
 REJECT_STATUS = 486
-_BEST_CODECS_FIRST = (SoundCodec.PCMU, SoundCodec.PCMA)
+_BEST_CODECS_FIRST = (SoundCodec.G722, SoundCodec.PCMU, SoundCodec.PCMA)
 _REMEMBERED_CALLS = 20
 _CALLER_ID_WORDS = f"component.{DOMAIN}.entity.event.call.state_attributes.caller_id.state."
 

@@ -306,6 +306,8 @@ async def test_options(
     config = line_config(entry.data, entry.options)
     assert config.call_waiting
     assert config.codecs == (SoundCodec.PCMU, SoundCodec.PCMA)
+    high = line_config(entry.data, {"codecs": ["pcma", "g722"]})
+    assert high.codecs == (SoundCodec.G722, SoundCodec.PCMU, SoundCodec.PCMA)
     assert entry.runtime_data.door_phones == {"2", "0312345678"}
     assert entry.runtime_data is not line
 

@@ -1,6 +1,8 @@
 """The playout buffer: a frame every 20 ms, in order, whatever the network does."""
 
+import math
 import random
+from array import array
 from dataclasses import replace
 
 import audioop
@@ -8,12 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from custom_components.hikari_denwa.telephony.audio.g711 import level, ulaw_to_linear
+from custom_components.hikari_denwa.telephony.audio.g722 import G722Encoder
+from custom_components.hikari_denwa.telephony.engine.native.rtp.packet import RtpPacket
+from custom_components.hikari_denwa.telephony.engine.native.rtp.payload import PayloadFormat
 from custom_components.hikari_denwa.telephony.engine.native.rtp.playout import PlayoutBuffer
-from custom_components.hikari_denwa.telephony.engine.protocol import SILENCE, SoundFlag
+from custom_components.hikari_denwa.telephony.engine.protocol import (
+    SILENCE,
+    SoundCodec,
+    SoundFlag,
+)
 
 from .stream import Listener, Stream, frame, with_payload
 
 _COMFORT_NOISE = 13
+_G722 = PayloadFormat(send_type=9, receive_type=9, codec=SoundCodec.G722)
+_TONE = array("h", (round(8000 * math.sin(math.pi * at / 8)) for at in range(160)))
 
 
 def _played(listener: Listener) -> list[int]:
@@ -454,3 +466,76 @@ def test_delay_at_five_per_cent_loss() -> None:
     assert statistics.concealed == statistics.lost
     assert statistics.gaps <= statistics.concealed
     assert statistics.played + statistics.concealed == pytest.approx(3000, abs=4)
+
+
+def _g722_packets(count: int, stream: Stream) -> list[RtpPacket]:
+    """Return a tone of 500 Hz as G.722."""
+    encode = G722Encoder().encode
+    return [
+        with_payload(stream.packet(index), encode(_TONE.tobytes()), 9) for index in range(count)
+    ]
+
+
+def _levels(listener: Listener) -> list[float]:
+    """Return the level of each frame that was heard."""
+    return [level(ulaw_to_linear(payload)) for payload, _ in listener.heard]
+
+
+def _g722_listener() -> Listener:
+    """Return one who hears G.722."""
+    listener = Listener()
+    listener.buffer.use(_G722)
+    return listener
+
+
+def test_g722_is_decoded_in_the_order_of_playing() -> None:
+    """Whatever the order of arrival, what is heard is the same."""
+    straight, crossed = _g722_listener(), _g722_listener()
+    packets = _g722_packets(60, Stream())
+    for listener in (straight, crossed):
+        listener.period(*packets[:2])
+        listener.period()
+    for first, second in zip(packets[2::2], packets[3::2], strict=True):
+        straight.period(first, second)
+        straight.period()
+        crossed.period(second, first)
+        crossed.period()
+    assert crossed.heard[4:] == straight.heard[4:]
+    assert crossed.concealed == 0
+    assert _levels(straight)[20:] == pytest.approx([level(_TONE.tobytes())] * 40, abs=0.2)
+
+
+def test_g722_with_losses() -> None:
+    """Lost frames are made up, and the tone is back soon, neither louder nor weaker."""
+    listener = _g722_listener()
+    for index, packet in enumerate(_g722_packets(100, Stream())):
+        listener.period(*([packet] if index not in {50, 51, 52} else []))
+    assert listener.concealed == 3
+    wanted = level(_TONE.tobytes())
+    assert max(_levels(listener)) < wanted + 2.0
+    assert _levels(listener)[60:] == pytest.approx([wanted] * 40, abs=0.3)
+
+
+def test_another_codec_in_mid_stream() -> None:
+    """What waits of another codec is not played as what it is not."""
+    listener = _g722_listener()
+    for packet in _g722_packets(50, Stream()):
+        listener.period(packet)
+    listener.buffer.use(PayloadFormat())
+    for index in range(50, 60):
+        listener.period(Stream().packet(index))
+    assert _played(listener) == list(range(50, 58))
+    assert [bool(flags) for _, flags in listener.heard[50:53]] == [True, True, False]
+
+
+def test_another_source_has_another_decoder() -> None:
+    """What a new source sends is heard as by one who has heard nothing before."""
+    both, alone = _g722_listener(), _g722_listener()
+    for packet in _g722_packets(33, Stream(ssrc=7)):
+        both.period(packet)
+    for packet in _g722_packets(30, Stream()):
+        both.period(packet)
+        alone.period(packet)
+    assert [payload for payload, _ in both.heard[-20:]] == [
+        payload for payload, _ in alone.heard[-20:]
+    ]

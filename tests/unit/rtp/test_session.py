@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 
 from custom_components.hikari_denwa.telephony.audio.dtmf import DtmfDetector, digit_frames
+from custom_components.hikari_denwa.telephony.audio.g711 import level, ulaw_to_linear
+from custom_components.hikari_denwa.telephony.audio.g722 import G722Decoder, G722Encoder
 from custom_components.hikari_denwa.telephony.engine.native.rtp import session as session_module
 from custom_components.hikari_denwa.telephony.engine.native.rtp.packet import RtpPacket
 from custom_components.hikari_denwa.telephony.engine.native.rtp.payload import (
@@ -27,6 +29,7 @@ from custom_components.hikari_denwa.telephony.engine.native.rtp.session import (
 )
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     SILENCE,
+    SoundCodec,
     SoundDirection,
     SoundFlag,
 )
@@ -619,7 +622,7 @@ async def test_silent_for(session: RtpSession, peer: _Peer, ears: _Ears) -> None
 
 async def test_alaw(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
     """A-law goes over the wire, µ-law to who listens."""
-    law = PayloadFormat(send_type=8, receive_type=8, alaw=True)
+    law = PayloadFormat(send_type=8, receive_type=8, codec=SoundCodec.PCMA)
     session.set_remote(peer.address, peer.port, payload_format=law)
     session.start()
     sent = await peer.receive()
@@ -627,6 +630,29 @@ async def test_alaw(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
     peer.send(session, replace(Stream().packet(0), payload_type=8, payload=b"\x2a" * 160))
     far = await ears.until(8)
     assert b"\x00" * 160 in {played.payload for played in far}
+
+
+async def test_g722(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """G.722 goes over the wire as 160 octets a frame, one stream each way, µ-law to ears."""
+    wide = PayloadFormat(send_type=9, receive_type=9, codec=SoundCodec.G722)
+    session.set_remote(peer.address, peer.port, payload_format=wide)
+    session.start()
+    key = digit_frames("5")
+    encoder, stream, packets = G722Encoder(), Stream(), []
+    for at, sound in enumerate(key * 2):
+        session.play(sound)
+        payload = encoder.encode(ulaw_to_linear(sound))
+        peer.send(session, replace(stream.packet(at), payload_type=9, payload=payload))
+        packets.append(await peer.receive())
+        # Offer and answer that change nothing leave both streams as they are.
+        session.set_remote(peer.address, peer.port, payload_format=wide)
+    far = await ears.until(2 * len(key) + 8)
+    assert {(packet.payload_type, len(packet.payload)) for packet in packets} == {(9, 160)}
+    wanted = pytest.approx(max(level(ulaw_to_linear(sound)) for sound in key), abs=1.0)
+    decoder = G722Decoder()
+    assert max(level(decoder.decode(packet.payload)) for packet in packets) == wanted
+    assert max(level(ulaw_to_linear(played.payload)) for played in far) == wanted
+    assert ears.digits == ["5", "5"]
 
 
 async def test_keys_as_events(session: RtpSession, peer: _Peer) -> None:

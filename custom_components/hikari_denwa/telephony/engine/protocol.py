@@ -41,6 +41,7 @@ class SoundCodec(StrEnum):
 
     PCMU = "PCMU"
     PCMA = "PCMA"
+    G722 = "G722"
 
 
 class RegistrationState(StrEnum):

@@ -1,9 +1,12 @@
 """What payload types mean in a session, and keys as telephone events (RFC 4733)."""
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ....audio.g711 import alaw_to_ulaw, ulaw_to_alaw
+from ....audio.g711 import alaw_to_ulaw, linear_to_ulaw, ulaw_to_alaw, ulaw_to_linear
+from ....audio.g722 import G722Decoder, G722Encoder
+from ...protocol import SoundCodec
 from .packet import PCMU, RtpPacket, timestamp_distance
 
 _EVENT = struct.Struct("!BBH")
@@ -14,25 +17,45 @@ _KEYS = "0123456789*#ABCD"
 _LONGEST_SEGMENT = 0xFFFF
 
 
+type Transcode = Callable[[bytes], bytes]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PayloadFormat:
-    """What offer and answer agreed on: G.711 in one of its laws, under these payload types.
+    """What offer and answer agreed on: a codec, under these payload types.
 
     ``event_type`` is that of telephone events; None: keys are tones in the sound.
     """
 
     send_type: int = PCMU
     receive_type: int = PCMU
-    alaw: bool = False
+    codec: SoundCodec = SoundCodec.PCMU
     event_type: int | None = None
 
-    def to_wire(self, frame: bytes) -> bytes:
-        """Return µ-law as it is sent."""
-        return ulaw_to_alaw(frame) if self.alaw else frame
+    def encoder(self) -> Transcode:
+        """Return what makes payloads of the µ-law of one stream, in the order of sending.
 
-    def from_wire(self, payload: bytes) -> bytes:
-        """Return what was received as µ-law."""
-        return alaw_to_ulaw(payload) if self.alaw else payload
+        One octet is one sample of 8 kHz in all our codecs.
+        """
+        match self.codec:
+            case SoundCodec.PCMU:
+                return bytes
+            case SoundCodec.PCMA:
+                return ulaw_to_alaw
+            case SoundCodec.G722:
+                encode = G722Encoder().encode
+                return lambda frame: encode(ulaw_to_linear(frame))
+
+    def decoder(self) -> Transcode:
+        """Return what makes µ-law of the payloads of one stream, in the order of playing."""
+        match self.codec:
+            case SoundCodec.PCMU:
+                return bytes
+            case SoundCodec.PCMA:
+                return alaw_to_ulaw
+            case SoundCodec.G722:
+                decode = G722Decoder().decode
+                return lambda payload: linear_to_ulaw(decode(payload))
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,8 +150,9 @@ class PlayoutBuffer:
     """
 
     def __init__(self) -> None:
-        """Start empty: silence until a packet comes. ``format`` tells what is played."""
-        self.format = PayloadFormat()
+        """Start empty: silence until a packet comes."""
+        self._format = PayloadFormat()
+        self._decode = self._format.decoder()
         self._concealment = Concealment()
         self._stream: _Stream | None = None
         self._candidate: RtpPacket | None = None
@@ -170,10 +171,17 @@ class PlayoutBuffer:
         self._taken_at: float | None = None
         self._delay: float | None = None
 
+    def use(self, payload_format: PayloadFormat) -> None:
+        """Play this from now on; what waits of another codec cannot be decoded any more."""
+        if payload_format.codec is not self._format.codec:
+            self._decode = payload_format.decoder()
+            self._chunks.clear()
+        self._format = payload_format
+
     @property
     def _played_types(self) -> tuple[int, int]:
         """Return the payload types of sound; some use theirs for ours as well."""
-        return self.format.receive_type, self.format.send_type
+        return self._format.receive_type, self._format.send_type
 
     @property
     def statistics(self) -> PlayoutStatistics:
@@ -279,6 +287,7 @@ class PlayoutBuffer:
     def _stop(self) -> None:
         """Wait for the next packet, and for its time, anew."""
         self._position = None
+        self._decode = self._format.decoder()
         self._chunks.clear()
         self._noise = None
         self._empty_takes = 0
@@ -314,7 +323,7 @@ class PlayoutBuffer:
         start = stream.timestamp + step
         if distance > 0:
             stream.timestamp = start
-        if packet.payload_type == self.format.event_type:
+        if packet.payload_type == self._format.event_type:
             # The key is told elsewhere; its tone is not made, and is no loss.
             if distance > 0:
                 self._noise = start, _STILL
@@ -322,8 +331,7 @@ class PlayoutBuffer:
         stream.measure_jitter(start, arrived)
         if packet.payload_type in self._played_types and packet.payload:
             leaps = step - distance * FRAME_BYTES > _RESTART_MARGIN
-            payload = self.format.from_wire(packet.payload)
-            self._place(start, payload, newest=distance > 0, leaps=leaps)
+            self._place(start, packet.payload, newest=distance > 0, leaps=leaps)
             self._measure_delay(start, arrived)
         elif packet.payload_type == COMFORT_NOISE and packet.payload and distance > 0:
             self._noise = start, packet.payload[0] & 0x7F
@@ -416,12 +424,13 @@ class PlayoutBuffer:
     def _cut(self, position: int) -> list[tuple[int, bytes]]:
         """Take what there is of the 160 samples at a position: pieces, and where each begins.
 
-        A whole frame is one piece. The usual packet is just that frame.
+        A whole frame is one piece. The usual packet is just that frame. Decoded is only now:
+        a decoder with a memory wants the order of playing, not that of arrival.
         """
         chunk = self._chunks.get(position)
         if chunk is not None and len(chunk) == FRAME_BYTES:
             del self._chunks[position]
-            return [(0, chunk)]
+            return [(0, self._decode(chunk))]
         parts: list[tuple[int, bytes]] = []
         filled = 0
         for start in sorted(self._chunks):
@@ -435,7 +444,7 @@ class PlayoutBuffer:
                 parts.append((offset, piece))
             filled = offset + len(piece)
         self._drop_passed(position + FRAME_BYTES)
-        return parts
+        return [(offset, self._decode(piece)) for offset, piece in parts]
 
     def _play_from(self, position: int) -> None:
         """Move the position; what lies before it is forgotten."""

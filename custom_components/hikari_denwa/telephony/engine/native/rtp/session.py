@@ -69,7 +69,7 @@ class RtpStatistics:
 
 
 class RtpSession:
-    """Sends and plays 20 ms of G.711 every 20 ms from ``start`` to ``close``.
+    """Sends and plays 20 ms of sound every 20 ms from ``start`` to ``close``.
 
     Packets are taken from the signalled host alone, from whatever port; where they
     come from is where ours go (symmetric RTP, RFC 4961). Who is told of frames and digits
@@ -99,6 +99,7 @@ class RtpSession:
         self._former: tuple[str, int] | None = None
         self._remote_control: tuple[str, int] | None = None
         self._format = PayloadFormat()
+        self._encode = self._format.encoder()
         self._heard_types = frozenset((self._format.receive_type, COMFORT_NOISE))
         self._keys = KeyEvents()
         self._keys_as_events = False
@@ -288,7 +289,7 @@ class RtpSession:
                 sequence=self._sequence,
                 timestamp=self._timestamp,
                 ssrc=self._ssrc,
-                payload=self._format.to_wire(frame),
+                payload=self._encode(frame),
                 marker=not self._talking,
             )
             self._talking = True
@@ -369,7 +370,10 @@ class RtpSession:
 
     def _set_format(self, payload_format: PayloadFormat) -> None:
         """Take over what payload types mean."""
-        self._format = self._playout.format = payload_format
+        if payload_format.codec is not self._format.codec:
+            self._encode = payload_format.encoder()
+        self._format = payload_format
+        self._playout.use(payload_format)
         heard = {payload_format.receive_type, payload_format.send_type, COMFORT_NOISE}
         if payload_format.event_type is not None:
             heard.add(payload_format.event_type)

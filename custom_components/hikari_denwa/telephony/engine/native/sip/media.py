@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from ...protocol import SoundQuality
+from ...protocol import SoundCodec, SoundQuality
 from ..rtp.payload import PayloadFormat
 from ..rtp.quality import quality_of
 from ..rtp.session import PlayedFrame, RtpStatistics
@@ -181,7 +181,7 @@ class CallMedia:
             payload_format=PayloadFormat(
                 send_type=stream.send_type,
                 receive_type=stream.receive_type,
-                alaw=stream.codec is sdp.PCMA,
+                codec=SoundCodec(stream.codec.name),
                 event_type=stream.telephone_event_type,
             ),
         )

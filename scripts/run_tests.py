@@ -33,6 +33,9 @@ PYTEST_NO_TESTS = 5
 # Suites that wait more than they compute, and how many of their tests run at a time.
 AT_ONCE = {"unit": 3, "conformance": 4}
 POLICY = Path("/usr/sbin/policy-rc.d")
+# The fuzzer watches the same lines by the same means, and there is room for one.
+UNMEASURED = frozenset({"fuzz"})
+COVERAGE = ("--cov", "--cov-append", "--cov-report=")
 
 
 @dataclass
@@ -174,9 +177,9 @@ def main() -> int:
     arguments = ["-p", "no:cacheprovider", *extra]
     if options.coverage:
         (ROOT / ".coverage").unlink(missing_ok=True)
-        arguments = ["--cov", "--cov-append", "--cov-report=", *arguments]
     for suite in suites:
-        run_suite(suite, python, arguments, tally)
+        measured = COVERAGE if options.coverage and suite not in UNMEASURED else ()
+        run_suite(suite, python, [*measured, *arguments], tally)
     if options.coverage:
         subprocess.run(
             [python, "-m", "coverage", "report", "--skip-covered"], cwd=ROOT, check=False

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 else:
     import voluptuous as vol
 
-_DEFAULT_NAME: Final = "ひかり電話"
+_DEFAULT_NAME: Final = "Hikari Denwa"
 _EXTENSION = re.compile(r"[0-9]{1,8}")
 _USER_ID = re.compile(r"[!#-\[\]-~]{1,64}")
 

@@ -177,7 +177,7 @@ async def test_second_extension_uses_the_running_engine(
     """Another extension of the same gateway is another line, asked by the same engine."""
     result = await enter(hass, await begin(hass), **{**ENTERED, "extension": "4", "name": " "})
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert result["title"] == "ひかり電話"
+    assert result["title"] == "Hikari Denwa"
     assert len(engine.clients) == 1
 
 

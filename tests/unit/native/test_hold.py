@@ -133,6 +133,20 @@ class TestHold:
         event = next(each for each in bench.events if isinstance(each, CallEnded))
         assert event.ending.reason is EndReason.SESSION_EXPIRED
 
+    async def test_waits_for_an_open_offer_of_theirs(self, bench: Bench) -> None:
+        """A re-INVITE of theirs that waits for its ACK goes first."""
+        call, response = await talking(bench)
+        reinvite = within(response, "INVITE", body=OFFER)
+        bench.receive(reinvite)
+        bench.sent_status(200)
+        task = await started(call, held=True)
+        assert bench.sent() == []
+        bench.receive(within(response, "ACK", cseq=reinvite.cseq.number))
+        bench.clock.advance(2.1)
+        bench.answer(bench.sent_request("INVITE"), 200, body=OFFER)
+        await task
+        assert call.holding
+
     async def test_one_change_at_a_time(self, bench: Bench) -> None:
         """A second wish is refused while the first is open."""
         call, _ = await talking(bench)

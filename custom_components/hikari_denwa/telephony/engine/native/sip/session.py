@@ -180,13 +180,13 @@ class Session(ABC):
         """Put the call on hold, or take it back (RFC 3264 §8.4), by a re-INVITE.
 
         Returns when the far side has agreed. Raises CallNotConnectedError, and HoldRefusedError
-        if it does not agree, or if the session is being changed already; then all is as before.
+        if it does not agree, or if another such wish is still open; then all is as before.
         """
         if not self.connected or self._media is None:
             raise CallNotConnectedError
         if self._media.holding is held:
             return
-        if self._change or self._refreshing or self._unacknowledged:
+        if self._change:
             raise HoldRefusedError
         self._media.hold(held=held)
         self._change = asyncio.get_running_loop().create_future()
@@ -492,13 +492,16 @@ class Session(ABC):
         )
 
     def _send_change(self) -> None:
-        """Offer what the change of ours wants, unless the call or the change is over."""
-        if self.ended or self._change is None or self._refreshing:
-            return
-        if self._unacknowledged:
-            self._change_again()
+        """Offer what the change of ours wants, once no other offer is open."""
+        if self.ended or self._change is None:
             return
         self._changes_tried += 1
+        if self._changes_tried > _MOST_CHANGES:
+            self._settle_change(agreed=False)
+            return
+        if self._refreshing or self._unacknowledged:
+            self._change_again()
+            return
         current = self._session_timer.interval
         self._send_refresh("INVITE", current.seconds if current else None, None)
 
@@ -585,7 +588,7 @@ class Session(ABC):
                 self._refresh(interval=response.min_se)
             case 405 | 501 if response.cseq.method == "UPDATE":
                 self._refresh(by_invite=True)
-            case 491 if self._change and self._changes_tried < _MOST_CHANGES:
+            case 491 if self._change:
                 self._change_again()
             case _ if self._change:
                 self._settle_change(agreed=False)

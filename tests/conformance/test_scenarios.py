@@ -51,7 +51,7 @@ async def test_scenario(
 
 
 def test_scenarios_say_where_they_come_from() -> None:
-    """Each names an RFC section, a fact or a rule of the house, has a sentence, and a name of its own."""
+    """Each names an RFC section, a fact or a rule of the house, has a sentence and its own name."""
     for item in SCENARIOS:
         assert item.source.startswith(("RFC ", "facts ", "house rule ")), item.name
         assert item.run.__doc__, item.name

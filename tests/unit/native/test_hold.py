@@ -92,10 +92,10 @@ class TestHold:
         task.cancel()
 
     async def test_glare(self, bench: Bench) -> None:
-        """491: tried again after up to 2 s, three times in all (§14.1)."""
+        """491: tried again after up to 2 s, eight times in all (§14.1)."""
         call, _ = await talking(bench)
         task = await started(call, held=True)
-        for _ in range(3):
+        for _ in range(8):
             bench.answer(bench.sent_request("INVITE"), 491)
             bench.sent()
             bench.clock.advance(2.1)

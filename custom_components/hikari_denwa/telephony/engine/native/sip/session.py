@@ -39,7 +39,8 @@ _DTMF_TYPES = ("application/dtmf-relay", "application/dtmf")
 _GLARE_OF_CALLER = (2.1, 4.0)
 _GLARE_OF_CALLEE = (0.0, 2.0)
 _REFRESH_AGAIN_AFTER = 5.0
-_MOST_CHANGES = 3
+# As callee we may wait next to nothing each time, and theirs comes again after half a second.
+_MOST_CHANGES = 8
 
 
 class Surroundings(Protocol):

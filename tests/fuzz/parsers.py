@@ -64,34 +64,11 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
 )
 from custom_components.hikari_denwa.telephony.errors import ProtocolError
 from tests.unit.sip.torture_messages import TORTURE_MESSAGES
+from tests.unit.sip.views import VIEWS
 
 from .target import Meter, Target
 
-_VIEWS = (
-    "vias",
-    "via",
-    "from_",
-    "to",
-    "call_id",
-    "cseq",
-    "contacts",
-    "contact",
-    "routes",
-    "record_routes",
-    "asserted_identity",
-    "max_forwards",
-    "require",
-    "supported",
-    "allow",
-    "content_type",
-    "expires",
-    "min_expires",
-    "session_expires",
-    "min_se",
-    "retry_after",
-    "warnings",
-    "reasons",
-)
+_VIEWS = ("vias", *VIEWS)
 _OWN_SSRC = 5
 _SOURCE = ("2001:db8::1", 5060)
 

@@ -36,31 +36,8 @@ from custom_components.hikari_denwa.telephony.engine.native.sip.uri import (
 )
 
 from .torture_messages import TORTURE_MESSAGES
+from .views import VIEWS
 
-VIEWS = (
-    "via",
-    "from_",
-    "to",
-    "call_id",
-    "cseq",
-    "contacts",
-    "contact",
-    "routes",
-    "record_routes",
-    "asserted_identity",
-    "max_forwards",
-    "require",
-    "supported",
-    "allow",
-    "content_type",
-    "expires",
-    "min_expires",
-    "session_expires",
-    "min_se",
-    "retry_after",
-    "warnings",
-    "reasons",
-)
 PIECES = (
     b"\r\n",
     b"\n ",

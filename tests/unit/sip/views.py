@@ -1,0 +1,26 @@
+"""The typed views of a message that never raise once it is parsed."""
+
+VIEWS = (
+    "via",
+    "from_",
+    "to",
+    "call_id",
+    "cseq",
+    "contacts",
+    "contact",
+    "routes",
+    "record_routes",
+    "asserted_identity",
+    "max_forwards",
+    "require",
+    "supported",
+    "allow",
+    "content_type",
+    "expires",
+    "min_expires",
+    "session_expires",
+    "min_se",
+    "retry_after",
+    "warnings",
+    "reasons",
+)

@@ -1,5 +1,7 @@
 """Where the gateway is: literals, brackets, host names, families."""
 
+from __future__ import annotations
+
 import asyncio
 import ipaddress
 import re

@@ -1,5 +1,7 @@
 """A call as data: who, which way, its state, and why it ended."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -5,6 +5,8 @@ Pure: no I/O and no clock. All that is known comes in, and a table of cases test
 emergency numbers are NTT's interface documents; what is only reported stays uncertain.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum

@@ -5,6 +5,8 @@ sentence in the translations, and the placeholders of that sentence. Errors cros
 the process boundary as this pair and come out as the same class.
 """
 
+from __future__ import annotations
+
 from typing import ClassVar
 
 

@@ -1,14 +1,19 @@
 """What past calls taught: outcomes by number, kind and family, and the book of extensions."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypeIs
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .calls import Family
 from .numbers import MAX_DIGITS, NumberKind
+
+if TYPE_CHECKING:
+    from typing import TypeIs
 
 VERSION = 1
 MAX_AGE = 180 * 86400.0
@@ -18,6 +23,7 @@ OUTCOMES_PER_NUMBER = 8
 RULE_OF_KIND = 3
 NUMBERS_OF_KIND = 50
 _LATEST = 1e12
+_E = TypeVar("_E", bound=StrEnum)
 _NUMBER = re.compile(rf"[0-9*#]{{1,{MAX_DIGITS}}}")
 _FAMILY_REFUSALS = frozenset({488, 606})
 _CALLEE_DECIDED = frozenset({600, 603, 607})
@@ -336,6 +342,6 @@ def _is_number(value: object) -> TypeIs[str]:
     return isinstance(value, str) and _NUMBER.fullmatch(value) is not None
 
 
-def _member[E: StrEnum](enum: type[E], value: object) -> E | None:
+def _member(enum: type[_E], value: object) -> _E | None:
     """Return the member of an enumeration with a value, None if there is none."""
     return next((member for member in enum if member.value == value), None)

@@ -4,6 +4,8 @@ The plan is the Ministry's number allocation; what Hikari Denwa cannot dial is a
 lists it. No rule here asks anybody: all is in the digits.
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from dataclasses import dataclass, replace

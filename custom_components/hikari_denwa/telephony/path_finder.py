@@ -6,6 +6,8 @@ rules and tunnels count as they do for a call. Nothing is sent to the gateway: w
 comes in. One DNS question finds NAT64 (RFC 7050). See docs/paths.md.
 """
 
+from __future__ import annotations
+
 import asyncio
 import errno
 import logging
@@ -27,13 +29,14 @@ from ipaddress import (
     ip_interface,
 )
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from .address import Endpoint
 from .calls import Family
 from .paths import Environment, FamilyPath, Paths, Reach, SourceKind
 
 _LOGGER = logging.getLogger(__name__)
+_Row = TypeVar("_Row")
 
 # RFC 6333 §5.7, RFC 7335: IPv4 that a translator or a tunnel on this machine makes.
 _CONTINUITY = IPv4Network("192.0.0.0/29")
@@ -90,8 +93,8 @@ _MOST_DUMPS = 3
 _KERNEL_SECONDS = 2.0
 _SIP_PORT = 5060
 
-type Address = IPv4Address | IPv6Address
-type Nat64Lookup = Callable[[], Awaitable[tuple[IPv6Network, ...]]]
+Address = IPv4Address | IPv6Address
+Nat64Lookup = Callable[[], Awaitable[tuple[IPv6Network, ...]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -700,6 +703,6 @@ def _text(raw: bytes) -> str:
     return raw.partition(b"\0")[0].decode(errors="replace")
 
 
-def _found[Row](rows: Iterable[Row | None]) -> Iterator[Row]:
+def _found(rows: Iterable[_Row | None]) -> Iterator[_Row]:
     """Leave out what could not be read."""
     return (row for row in rows if row is not None)

@@ -1,5 +1,7 @@
 """Which IP families reach the gateway from this machine, as data."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from enum import StrEnum
 

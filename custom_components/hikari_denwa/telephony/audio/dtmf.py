@@ -1,14 +1,15 @@
 """Keypad tones in the sound (DTMF, ITU-T Q.23): made, and recognised as ITU-T Q.24 wants it."""
 
+from __future__ import annotations
+
 import array
+import audioop
 import cmath
 import functools
 import itertools
 import math
 from collections import deque
 from dataclasses import dataclass
-
-import audioop
 
 from ..errors import DigitsInvalidError
 from .g711 import FRAME_SAMPLES, SAMPLE_RATE, peak_of, ulaw_to_linear

@@ -1,8 +1,9 @@
 """G.711: µ-law and A-law to and from linear 16 bit at 8 kHz, and levels in dBm0."""
 
-import math
+from __future__ import annotations
 
 import audioop
+import math
 
 SAMPLE_RATE = 8000
 FRAME_SAMPLES = 160

@@ -5,11 +5,12 @@ six bits of each octet) is just the sound of a narrow-band call; the upper one i
 and sent silent. Names of blocks and variables are those of the Recommendation's §3 and §6.2.
 """
 
+from __future__ import annotations
+
+import audioop
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-
-import audioop
 
 # Table 14: decision levels, in units of the quantiser's scale.
 _Q6 = (

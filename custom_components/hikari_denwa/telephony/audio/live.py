@@ -1,5 +1,7 @@
 """The live hub: the sound of one call to any number of listeners, each at its own pace."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
 from typing import Self

@@ -1,5 +1,7 @@
 """Tones: sums of sines, and the ones that a Japanese telephone network plays."""
 
+from __future__ import annotations
+
 import array
 import functools
 import itertools

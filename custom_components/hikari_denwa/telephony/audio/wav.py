@@ -1,5 +1,7 @@
 """WAV headers for streams whose length nobody knows yet (RIFF, sizes 0xFFFFFFFF)."""
 
+from __future__ import annotations
+
 import struct
 
 from .g711 import SAMPLE_RATE

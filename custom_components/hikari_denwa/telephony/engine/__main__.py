@@ -5,6 +5,8 @@ neither Home Assistant nor the integration is imported, and the integration's fo
 whose ``select.py`` or ``http.py`` would hide the standard library's, never gets on the path.
 """
 
+from __future__ import annotations
+
 import importlib
 import importlib.util
 import sys

@@ -5,6 +5,8 @@ registration fresh, and reports when it is lost. When to try again, over which
 family, and what may be dialled is decided above it, so that every back end behaves alike.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Protocol

@@ -1,5 +1,7 @@
 """Start the engine as a child process, read its log, and end it."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import os

@@ -3,13 +3,15 @@
 Runs in the event loop of whoever uses it and knows nothing of Home Assistant.
 """
 
+from __future__ import annotations
+
 import asyncio
 import itertools
 import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ParamSpec, Protocol
 
 from ..calls import Family
 from ..errors import (
@@ -53,6 +55,7 @@ from .protocol import (
 )
 
 _LOGGER = logging.getLogger(__name__)
+_P = ParamSpec("_P")
 _START_SECONDS = 10.0
 _COMMAND_SECONDS = 10.0
 _PROBE_SECONDS = 60.0
@@ -375,7 +378,7 @@ def _log_failure(future: asyncio.Future[Reply]) -> None:
         _LOGGER.warning("A line could not be added again: %s", error)
 
 
-def _call[**P](callback: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+def _call(callback: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
     """Call somebody whose failure is not ours."""
     try:
         callback(*args, **kwargs)

@@ -1,5 +1,7 @@
 """What the engine does for each command, whatever carries the commands to it."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import re
@@ -52,7 +54,7 @@ _LOGGER = logging.getLogger(__name__)
 _DIALLABLE = re.compile(r"[0-9*#]{1,64}")
 _KEYPAD = re.compile(r"[0-9*#A-D]{1,128}")
 
-type MakeBackend = Callable[[BackendListener], Backend]
+MakeBackend = Callable[[BackendListener], Backend]
 
 
 class Turns:

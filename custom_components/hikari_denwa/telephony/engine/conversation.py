@@ -1,11 +1,13 @@
 """One conversation with an engine, from its hello until the connection breaks."""
 
+from __future__ import annotations
+
 import asyncio
 import itertools
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import aiohttp
 
@@ -31,6 +33,8 @@ from .protocol import (
 )
 
 _LOGGER = logging.getLogger(__name__)
+_R = TypeVar("_R", bound=Reply)
+_T = TypeVar("_T")
 _PING_SECONDS = 5.0
 _SILENT_PINGS = 2
 _LARGEST_MESSAGE = 1_048_576
@@ -109,7 +113,7 @@ class Conversation:
         self._outbox.post(command)
         return future
 
-    async def ask[R: Reply](self, kind: type[R], command: Command, *, time_limit: float) -> R:
+    async def ask(self, kind: type[_R], command: Command, *, time_limit: float) -> _R:
         """Send a command and return its reply. Raises its failure, or EngineSilentError."""
         try:
             async with asyncio.timeout(time_limit):
@@ -181,7 +185,7 @@ class Conversation:
             return
         self._guard(self._hearer.engine_sound, frame)
 
-    def _guard[T](self, hear: Callable[[T], None], message: T) -> None:
+    def _guard(self, hear: Callable[[_T], None], message: _T) -> None:
         """Tell the hearer, whose failure must not end the conversation."""
         try:
             hear(message)

@@ -1,5 +1,7 @@
 """The policy above the back ends: where a line registers, and when it tries again."""
 
+from __future__ import annotations
+
 import asyncio
 import itertools
 import logging
@@ -185,7 +187,7 @@ class Registrar:
                 await self.backend.unregister(line)
         except LineUnknownError:
             return
-        except TimeoutError, TelephonyError:
+        except (TimeoutError, TelephonyError):
             _LOGGER.debug("Line %s could not be un-registered", line)
 
     def _explained(self, config: LineConfig, error: TelephonyError) -> TelephonyError:

@@ -6,6 +6,8 @@ in one piece. Lines without the mark (a crash of the interpreter, a library that
 gathered and told as one error.
 """
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable
 

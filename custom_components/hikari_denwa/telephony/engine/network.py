@@ -1,5 +1,7 @@
 """What happens under the lines: addresses that come and go, and hours spent asleep."""
 
+from __future__ import annotations
+
 import asyncio
 import errno
 import ipaddress
@@ -165,7 +167,7 @@ class NetworkWatch:
                 return
             try:
                 data, source = self._socket.recvfrom(_MAX_DATAGRAM)
-            except BlockingIOError, InterruptedError:
+            except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:
                 moved = True

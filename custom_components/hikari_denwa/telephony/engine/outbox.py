@@ -1,5 +1,7 @@
 """What waits to be sent over a WebSocket: messages always, sound while there is room."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections import deque

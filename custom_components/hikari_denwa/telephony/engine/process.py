@@ -1,5 +1,7 @@
 """The life of the engine process: arguments, log, priority, serving, and a clean end."""
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import faulthandler

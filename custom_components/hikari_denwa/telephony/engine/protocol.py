@@ -9,6 +9,8 @@ flags, the call's sound channel, the frame's number, and the Unix time in
 microseconds at which the frame was played out, then 160 bytes of G.711 µ-law (20 ms at 8 kHz).
 """
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import struct

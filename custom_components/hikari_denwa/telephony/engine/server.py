@@ -1,5 +1,7 @@
 """The engine's side of the protocol: a WebSocket that one client at a time talks to."""
 
+from __future__ import annotations
+
 import asyncio
 import hmac
 import json
@@ -124,7 +126,7 @@ class Server:
         try:
             async with asyncio.timeout(_HELLO_SECONDS):
                 hello = decode(await socket.receive_str())
-        except TimeoutError, TypeError, ProtocolError:
+        except (TimeoutError, TypeError, ProtocolError):
             return None
         if not isinstance(hello, Hello):
             _LOGGER.warning("A client did not begin with a hello")

@@ -1,5 +1,7 @@
 """The native back end: one user agent with one socket for each line."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import ipaddress

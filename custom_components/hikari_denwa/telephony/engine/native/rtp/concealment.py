@@ -1,9 +1,10 @@
 """What is heard where sound is missing: packet loss concealment after ITU-T G.711 Appendix I."""
 
-import os
-from array import array
+from __future__ import annotations
 
 import audioop
+import os
+from array import array
 
 from ...protocol import FRAME_BYTES, SILENCE
 

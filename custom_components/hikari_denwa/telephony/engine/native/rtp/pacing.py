@@ -1,5 +1,7 @@
 """The clock of a session: 20 ms periods against absolute deadlines, so that nothing drifts."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import sys

@@ -1,5 +1,7 @@
 """RTP packets (RFC 3550 §5.1): strict in what is written, tolerant in what is read."""
 
+from __future__ import annotations
+
 import struct
 from dataclasses import dataclass
 from typing import Self

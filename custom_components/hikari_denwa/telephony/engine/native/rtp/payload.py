@@ -1,5 +1,7 @@
 """What payload types mean in a session, and keys as telephone events (RFC 4733)."""
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ _KEYS = "0123456789*#ABCD"
 _LONGEST_SEGMENT = 0xFFFF
 
 
-type Transcode = Callable[[bytes], bytes]
+Transcode = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,8 +1,9 @@
 """The playout buffer: packets in, in whatever order they come; a frame out every 20 ms, always."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
 import audioop
+from dataclasses import dataclass
 
 from ...protocol import FRAME_BYTES, FRAME_SECONDS, SILENCE, SoundFlag
 from .concealment import Concealment, comfort_noise

@@ -1,5 +1,7 @@
 """How a call sounds, as the E-model of ITU-T G.107 (2015) rates it."""
 
+from __future__ import annotations
+
 import math
 
 from ...protocol import FRAME_SECONDS, SoundQuality

@@ -1,5 +1,7 @@
 """The reports of a session (RFC 3550 §6): when one is due, what it says, what the other's say."""
 
+from __future__ import annotations
+
 import base64
 import math
 import random

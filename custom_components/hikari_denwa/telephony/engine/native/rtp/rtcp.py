@@ -1,5 +1,7 @@
 """RTCP packets (RFC 3550 §6): strict in what is written and in what is read."""
 
+from __future__ import annotations
+
 import struct
 from dataclasses import dataclass
 from typing import Self

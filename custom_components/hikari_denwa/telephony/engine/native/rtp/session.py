@@ -1,5 +1,7 @@
 """The sound of one call: two UDP sockets, paced sending, playout, keypad digits."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import ipaddress

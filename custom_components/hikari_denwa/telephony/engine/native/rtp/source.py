@@ -1,5 +1,7 @@
 """What goes out next: keypad tones first, then queued sound, else silence."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
 
@@ -14,7 +16,7 @@ _EVENT_FRAMES = 5
 # RFC 4733 §2.5.1.4: the last packet of an event is sent three times.
 _ENDS = 3
 
-type Sounding = tuple[bytes, KeyEvent | None]
+Sounding = tuple[bytes, KeyEvent | None]
 
 
 class _Tones:

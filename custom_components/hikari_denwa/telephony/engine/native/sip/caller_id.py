@@ -1,5 +1,7 @@
 """Who calls, and which number was called, as an INVITE tells it (home-gateway facts §2.1)."""
 
+from __future__ import annotations
+
 import re
 
 from ....calls import CallerId, CallerIdKind
@@ -66,7 +68,7 @@ def _asserted(request: Request) -> str | None:
     for value in request.headers.elements("P-Asserted-Identity"):
         try:
             number = _number(_user(NameAddress.parse(value).uri))
-        except ValueError, MessageError:
+        except (ValueError, MessageError):
             continue
         if number:
             return number

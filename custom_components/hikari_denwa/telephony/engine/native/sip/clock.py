@@ -1,5 +1,7 @@
 """Time as the signalling sees it: an event loop in the engine, a fake in the tests."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol

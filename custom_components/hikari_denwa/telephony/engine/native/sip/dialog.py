@@ -1,12 +1,14 @@
 """Dialogs (RFC 3261 §12): what both sides remember of each other between requests."""
 
+from __future__ import annotations
+
 import secrets
 from dataclasses import dataclass
 
 from .messages import MAX_CSEQ, Request, Response
 from .uri import NameAddress, SipUri, Uri
 
-type DialogId = tuple[str, str, str]
+DialogId = tuple[str, str, str]
 """Call-ID, our tag, their tag (§12)."""
 
 _NOT_IN_REQUEST_URI = ("method",)

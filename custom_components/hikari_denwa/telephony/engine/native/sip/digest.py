@@ -1,5 +1,7 @@
 """Digest access authentication of a client (RFC 7616, RFC 2617, RFC 8760 for SIP)."""
 
+from __future__ import annotations
+
 import hashlib
 import re
 import secrets
@@ -116,9 +118,10 @@ class DigestClient:
         qop = challenge.chosen_qop
         needs_cnonce = qop is not None or algorithm.endswith("-SESS")
         count = f"{session.count:08x}"
+        realm = unquote(f'"{challenge.realm}"')
         response = _response(
             algorithm,
-            secret=f"{self.username}:{unquote(f'"{challenge.realm}"')}:{self.password}",
+            secret=f"{self.username}:{realm}:{self.password}",
             nonce=challenge.nonce,
             cnonce=session.cnonce,
             count=count,

@@ -1,5 +1,7 @@
 """What a response says to a person about a call that it ended (home-gateway facts §3.4)."""
 
+from __future__ import annotations
+
 from ....calls import Ending, EndReason
 from .messages import Response
 

@@ -1,5 +1,7 @@
 """Requests of ours on their way: Via, next hop, challenges (RFC 3261 §8.1, §22)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from ipaddress import ip_address
 

@@ -1,9 +1,11 @@
 """Header fields (RFC 3261 §7.3) and the lexical rules that all of them share (§25.1)."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 
-type Parameters = tuple[tuple[str, str | None], ...]
+Parameters = tuple[tuple[str, str | None], ...]
 """Parameters in their order; a value stands as written, quotes too, and is None when absent."""
 
 COMPACT_FORMS = {
@@ -99,7 +101,8 @@ def is_token(text: str) -> bool:
 def quote(text: str) -> str:
     """Write a quoted-string (RFC 3261 §25.1); line breaks become spaces."""
     flat = text.replace("\r", " ").replace("\n", " ")
-    return f'"{_NEEDS_ESCAPE.sub(r"\\\1", flat)}"'
+    escaped = _NEEDS_ESCAPE.sub(r"\\\1", flat)
+    return f'"{escaped}"'
 
 
 def unquote(text: str) -> str:

@@ -1,5 +1,7 @@
 """A call that rings here (RFC 3261 §13.3, RFC 3262)."""
 
+from __future__ import annotations
+
 import secrets
 
 from ....calls import Ending, EndReason

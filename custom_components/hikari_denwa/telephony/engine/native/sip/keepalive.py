@@ -1,5 +1,7 @@
 """OPTIONS to the gateway, so that its reboot is noticed before somebody calls (facts §1.2)."""
 
+from __future__ import annotations
+
 import secrets
 from collections.abc import Callable
 

@@ -1,5 +1,7 @@
 """The sound of a call as offer/answer sees it (RFC 3264): both descriptions and the RTP behind."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol

@@ -1,10 +1,12 @@
 """SIP requests and responses: reading what came, writing what goes (RFC 3261 §7, §8.2.6, §18)."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 from .headers import Headers, Parameters, find_parameter, is_token, parse_parameters, split_list
 from .uri import NameAddress, OtherUri, SipUri, Uri, Via, parse_uri, salvage_via
@@ -93,6 +95,7 @@ REASONS = {
 """Reason phrases by status code (IANA SIP parameters registry)."""
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_Value = TypeVar("_Value")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _REQUEST_LINE = re.compile(r"([^\s]++) ([^\s]++) (SIP/[0-9]++\.[0-9]++) *", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"(SIP/[0-9]++\.[0-9]++) ([0-9]++)(?: (.*))?", re.IGNORECASE)
@@ -561,15 +564,12 @@ def _make_answerable(request: Request) -> bool:
     return True
 
 
-def _typed[Value](read: _Reader[Value], text: str, name: str) -> Value:
+def _typed(read: Callable[[str], _Value], text: str, name: str) -> _Value:
     """Read a value; MessageError when it is malformed."""
     try:
         return read(text)
     except ValueError as error:
         raise MessageError(f"{name}: {error}") from error
-
-
-type _Reader[Value] = Callable[[str], Value]
 
 
 @lru_cache(maxsize=64)

@@ -1,5 +1,7 @@
 """A call that we place (RFC 3261 §13.2)."""
 
+from __future__ import annotations
+
 import secrets
 from collections.abc import Callable
 

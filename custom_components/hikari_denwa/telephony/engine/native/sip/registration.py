@@ -1,5 +1,7 @@
 """REGISTER: the binding at the gateway, kept fresh (RFC 3261 §10.2, home-gateway facts §1.2)."""
 
+from __future__ import annotations
+
 import asyncio
 import secrets
 from collections.abc import Callable
@@ -23,7 +25,7 @@ from .messages import Request, Response
 from .transactions import ClientUser, Failure
 from .uri import NameAddress, SipUri
 
-type Outcome = Registered | RegistrationError
+Outcome = Registered | RegistrationError
 
 _MARGIN = 30.0
 _SHORTEST_REFRESH = 1.0

@@ -1,5 +1,7 @@
 """Responses that are sent again until the far side confirms them (RFC 3261 §13.3.1.4, 3262 §3)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from .clock import Clock, Timer, TimerValues

@@ -1,5 +1,7 @@
 """Session descriptions (RFC 8866, RFC 4566) and the offer/answer model for audio (RFC 3264)."""
 
+from __future__ import annotations
+
 import re
 import time
 from collections.abc import Iterable
@@ -12,8 +14,8 @@ PTIME_MS = 20
 MAX_MEDIA = 32
 MAX_BYTES = 16 * 1024
 
-type Attributes = tuple[tuple[str, str | None], ...]
-type PayloadTexts = tuple[tuple[str, str], ...]
+Attributes = tuple[tuple[str, str | None], ...]
+PayloadTexts = tuple[tuple[str, str], ...]
 
 _MEDIA = re.compile(r"([^\s]++) +([0-9]{1,5})(?:/[0-9]++)? +([^\s]++) +([^\s].*)")
 _CONNECTION = re.compile(r"([^\s]++) +([^\s]++) +([^\s/]++)(?:/.*)?")

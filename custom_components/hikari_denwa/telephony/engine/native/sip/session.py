@@ -1,5 +1,7 @@
 """A call from either side: what both kinds share once there is a dialog (RFC 3261 §12-§15)."""
 
+from __future__ import annotations
+
 import asyncio
 import random
 from abc import ABC, abstractmethod

@@ -1,5 +1,7 @@
 """Session timers (RFC 4028): who refreshes a session, and when it has expired."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 

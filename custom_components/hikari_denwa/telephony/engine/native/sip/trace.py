@@ -1,5 +1,7 @@
 """Messages as text for the debug log, without what nobody else may see."""
 
+from __future__ import annotations
+
 import re
 
 _CREDENTIALS = re.compile(r"(?im)^((?:proxy-)?authorization[ \t]*:).*(?:\r?\n[ \t].*)*")

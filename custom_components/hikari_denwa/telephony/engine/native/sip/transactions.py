@@ -1,5 +1,7 @@
 """The four transaction state machines over UDP (RFC 3261 §17, RFC 6026)."""
 
+from __future__ import annotations
+
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +13,8 @@ from .messages import Request, Response
 from .transport import Address, reply_destination
 from .uri import Via
 
-type Send = Callable[[bytes, Address], None]
-type Key = tuple[str, ...]
+Send = Callable[[bytes, Address], None]
+Key = tuple[str, ...]
 
 MAGIC_COOKIE = "z9hG4bK"
 # An answered request is kept for 32 s (timer J): room for some tens of them in each second.

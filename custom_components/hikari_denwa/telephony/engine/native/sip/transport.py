@@ -1,5 +1,7 @@
 """One UDP socket to one gateway, and nobody else (RFC 3261 §18, RFC 3581)."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import socket
@@ -13,7 +15,7 @@ from ....calls import Family
 from ....errors import GatewayUnreachableError
 from .messages import Request
 
-type Address = tuple[str, int]
+Address = tuple[str, int]
 """A literal without brackets, and a port."""
 
 _LOGGER = logging.getLogger(__name__)
@@ -91,7 +93,7 @@ class UdpTransport:
             return
         try:
             self._socket.sendto(data, destination)
-        except BlockingIOError, InterruptedError:
+        except (BlockingIOError, InterruptedError):
             # The retransmission timers see to a datagram that the kernel had no room for.
             return
         except OSError as error:
@@ -115,7 +117,7 @@ class UdpTransport:
         for _ in range(_MAX_READ_AT_ONCE):
             try:
                 data, source = self._socket.recvfrom(_MAX_DATAGRAM)
-            except BlockingIOError, InterruptedError:
+            except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:
                 _LOGGER.debug("The socket reports: %s", error)

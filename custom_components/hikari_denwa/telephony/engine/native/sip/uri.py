@@ -1,5 +1,7 @@
 """SIP URIs (RFC 3261 §19.1), name-addr (§20.10) and Via (§20.42) values."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -143,7 +145,7 @@ class SipUri:
         return all(mine[name] == theirs[name] for name in mine.keys() & theirs.keys())
 
 
-type Uri = SipUri | OtherUri
+Uri = SipUri | OtherUri
 
 
 @lru_cache(maxsize=256)

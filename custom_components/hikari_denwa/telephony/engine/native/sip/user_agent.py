@@ -1,5 +1,7 @@
 """The user agent of one line at one gateway: who gets which message (RFC 3261 §8.2, §12.2)."""
 
+from __future__ import annotations
+
 import asyncio
 import itertools
 import logging

@@ -1,5 +1,7 @@
 """A connected call's sound, watched: how it is, and that it has not stopped for good."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from ...protocol import SoundQuality

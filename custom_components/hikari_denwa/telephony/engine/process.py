@@ -44,7 +44,14 @@ def _native() -> type[Backend]:
     return backend
 
 
-BACKENDS: Mapping[str, Callable[[], type[Backend]]] = {"native": _native}
+def _pjsua2() -> type[Backend]:
+    """Load the back end by pjsua2, and with it a library that not every interpreter has."""
+    module = importlib.import_module(".pjsua2.backend", _PACKAGE)
+    backend: type[Backend] = module.Pjsua2Backend
+    return backend
+
+
+BACKENDS: Mapping[str, Callable[[], type[Backend]]] = {"native": _native, "pjsua2": _pjsua2}
 
 
 def main(

@@ -18,7 +18,6 @@ from custom_components.hikari_denwa.telephony.engine import lines as lines_modul
 from custom_components.hikari_denwa.telephony.engine.commands import Engine
 from custom_components.hikari_denwa.telephony.engine.native import backend as backend_module
 from custom_components.hikari_denwa.telephony.engine.native.backend import NativeBackend
-from custom_components.hikari_denwa.telephony.engine.native.sip.transport import UdpTransport
 from custom_components.hikari_denwa.telephony.engine.network import NetworkWatch, SleepWatch
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     AddLine,
@@ -27,6 +26,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     RegistrationChanged,
     RegistrationState,
 )
+from custom_components.hikari_denwa.telephony.engine.sip.transport import UdpTransport
 from custom_components.hikari_denwa.telephony.errors import NameNotResolvedError
 from tests.home_gateway import gateway as gateway_module
 from tests.home_gateway.config import (

@@ -15,19 +15,19 @@ from custom_components.hikari_denwa.telephony.engine.native.rtp.session import (
     PlayedFrame,
     RtpStatistics,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.clock import TimerValues
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
-    Request,
-    Response,
-    parse,
-)
-from custom_components.hikari_denwa.telephony.engine.native.sip.transport import Address
 from custom_components.hikari_denwa.telephony.engine.native.sip.user_agent import Names, UserAgent
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEvent,
     CallQuality,
     SoundFrame,
 )
+from custom_components.hikari_denwa.telephony.engine.sip.clock import TimerValues
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
+    Request,
+    Response,
+    parse,
+)
+from custom_components.hikari_denwa.telephony.engine.sip.transport import Address
 from custom_components.hikari_denwa.telephony.errors import RegistrationError
 
 GATEWAY: Address = ("2001:db8::1", 5060)

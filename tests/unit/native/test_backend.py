@@ -10,12 +10,6 @@ from custom_components.hikari_denwa.telephony.calls import EndReason, Family
 from custom_components.hikari_denwa.telephony.engine.backend import Account, Registered
 from custom_components.hikari_denwa.telephony.engine.native import backend as backend_module
 from custom_components.hikari_denwa.telephony.engine.native.backend import NativeBackend
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
-    Request,
-    Response,
-    parse,
-)
-from custom_components.hikari_denwa.telephony.engine.native.sip.uri import SipUri, host_for_uri
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEnded,
     CallEvent,
@@ -23,6 +17,12 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     SoundDirection,
     SoundFrame,
 )
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
+    Request,
+    Response,
+    parse,
+)
+from custom_components.hikari_denwa.telephony.engine.sip.uri import SipUri, host_for_uri
 from custom_components.hikari_denwa.telephony.errors import (
     CallNotRingingError,
     CallUnknownError,

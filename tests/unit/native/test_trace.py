@@ -1,6 +1,6 @@
 """The debug log shows messages and hides credentials."""
 
-from custom_components.hikari_denwa.telephony.engine.native.sip.trace import readable
+from custom_components.hikari_denwa.telephony.engine.sip.trace import readable
 
 
 def test_credentials_are_left_out() -> None:

@@ -20,12 +20,12 @@ from ...errors import (
 )
 from ..backend import Account, Backend, BackendListener, PlacedCall, Registered
 from ..protocol import FRAME_BYTES, CallEvent, SoundFrame
+from ..sip.transport import UdpTransport, local_address_towards
 from .rtp.session import RtpSession
 from .sip.incoming import IncomingCall
 from .sip.media import OpenSound
 from .sip.registration import Registration
 from .sip.session import Session
-from .sip.transport import UdpTransport, local_address_towards
 from .sip.user_agent import Names, UserAgent
 
 # How long the socket of a former registration still takes what was on its way to it: an INVITE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from .messages import MAX_CSEQ, Request, Response
-from .uri import NameAddress, SipUri, Uri
+from ...sip.messages import MAX_CSEQ, Request, Response
+from ...sip.uri import NameAddress, SipUri, Uri
 
 DialogId = tuple[str, str, str]
 """Call-ID, our tag, their tag (§12)."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from .digest import DigestClient, parse_challenges, strongest
-from .messages import Request, Response
+from ...sip.digest import DigestClient, parse_challenges, strongest
+from ...sip.messages import Request, Response
+from ...sip.transport import Address
+from ...sip.uri import SipUri, Uri, Via
 from .transactions import (
     ClientTransaction,
     ClientUser,
@@ -14,8 +16,6 @@ from .transactions import (
     TransactionLayer,
     new_branch,
 )
-from .transport import Address
-from .uri import SipUri, Uri, Via
 
 _CHALLENGES = {
     401: ("WWW-Authenticate", "Authorization"),

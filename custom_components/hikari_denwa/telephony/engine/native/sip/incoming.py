@@ -7,13 +7,13 @@ import secrets
 from ....calls import Ending, EndReason
 from ....errors import CallNotRingingError
 from ...protocol import CallIncoming
-from . import sdp
-from .caller_id import called_of, caller_of, is_extension
-from .clock import Timer
+from ...sip import sdp
+from ...sip.caller_id import called_of, caller_of, is_extension
+from ...sip.clock import Timer
+from ...sip.messages import Request, Response
+from ...sip.sdp import Refusal, SdpError
 from .dialog import Dialog, new_tag
-from .messages import Request, Response
 from .repetition import Repetition
-from .sdp import Refusal, SdpError
 from .session import Session, Surroundings
 from .transactions import InviteServer
 

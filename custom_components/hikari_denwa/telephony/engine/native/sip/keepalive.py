@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from .clock import Clock, Timer
+from ...sip.clock import Clock, Timer
+from ...sip.messages import Request, Response
+from ...sip.uri import NameAddress, SipUri
 from .dialog import new_cseq, new_tag
 from .exchange import Requester
-from .messages import Request, Response
 from .transactions import ClientTransaction, ClientUser, Failure
-from .uri import NameAddress, SipUri
 
 # As often as Asterisk's qualify, which gateways are known to stand.
 INTERVAL = 25.0

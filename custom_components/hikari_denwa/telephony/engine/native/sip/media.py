@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Protocol
 
 from ...protocol import SoundCodec, SoundQuality
+from ...sip import sdp
+from ...sip.sdp import Codec, Direction, MediaDescription, Refusal, SessionDescription
 from ..rtp.payload import PayloadFormat
 from ..rtp.quality import quality_of
 from ..rtp.session import PlayedFrame, RtpStatistics
-from . import sdp
-from .sdp import Codec, Direction, MediaDescription, Refusal, SessionDescription
 
 # Any even port will do to learn whether an offer can be answered at all.
 _SOME_PORT = 10000

@@ -17,13 +17,13 @@ from ....errors import (
     RegistrationRefusedError,
 )
 from ...backend import Account, Registered
-from .clock import Clock, Timer
+from ...sip.clock import Clock, Timer
+from ...sip.messages import Request, Response
+from ...sip.uri import NameAddress, SipUri
 from .dialog import new_cseq, new_tag
 from .exchange import Exchange, Requester, is_stale
 from .keepalive import Keepalive
-from .messages import Request, Response
 from .transactions import ClientUser, Failure
-from .uri import NameAddress, SipUri
 
 Outcome = Registered | RegistrationError
 

@@ -22,15 +22,15 @@ from ...protocol import (
     SoundFrame,
     SoundQuality,
 )
+from ...sip import sdp
+from ...sip.clock import Clock, TimerValues
+from ...sip.messages import Request, Response
+from ...sip.sdp import Refusal, SdpError
 from ..rtp.session import PlayedFrame
-from . import sdp
-from .clock import Clock, TimerValues
 from .dialog import Dialog, DialogId
 from .exchange import Exchange, Requester
 from .media import CallMedia, OpenSound
-from .messages import Request, Response
 from .repetition import Repetition
-from .sdp import Refusal, SdpError
 from .session_timer import SessionTimer, agreed_timer, answer_timer
 from .transactions import ClientUser, Failure, ServerTransaction
 from .watch import SoundWatch

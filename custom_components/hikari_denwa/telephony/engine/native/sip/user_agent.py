@@ -14,22 +14,22 @@ from ....calls import EndReason
 from ....errors import LineBusyError, LineNotRegisteredError, RegistrationError
 from ...backend import Account, PlacedCall, Registered
 from ...protocol import CallEvent, SoundFrame
-from . import sdp
-from .clock import Clock, TimerValues
+from ...sip import sdp
+from ...sip.clock import Clock, TimerValues
+from ...sip.digest import DigestClient
+from ...sip.messages import MessageError, Request, Response, is_keep_alive, parse
+from ...sip.sdp import Refusal, SdpError
+from ...sip.trace import readable
+from ...sip.transport import Address, reply_destination
+from ...sip.uri import NameAddress, OtherUri, SipUri, host_for_uri
 from .dialog import DialogId, new_tag
-from .digest import DigestClient
 from .exchange import Requester
 from .incoming import IncomingCall
 from .media import OpenSound, refusal_of
-from .messages import MessageError, Request, Response, is_keep_alive, parse
 from .outgoing import OutgoingCall
 from .registration import Registration
-from .sdp import Refusal, SdpError
 from .session import Session
-from .trace import readable
 from .transactions import InviteServer, ServerTransaction, TransactionLayer
-from .transport import Address, reply_destination
-from .uri import NameAddress, OtherUri, SipUri, host_for_uri
 
 VERSION = "0.1.0"
 USER_AGENT = f"hikari-denwa/{VERSION}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...protocol import SoundQuality
-from .clock import Clock, Timer
+from ...sip.clock import Clock, Timer
 from .media import CallMedia
 
 _TICK_SECONDS = 2.0

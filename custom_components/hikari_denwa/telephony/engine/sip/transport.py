@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 
-from ....calls import Family
-from ....errors import GatewayUnreachableError
+from ...calls import Family
+from ...errors import GatewayUnreachableError
 from .messages import Request
 
 Address = tuple[str, int]

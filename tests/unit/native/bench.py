@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from custom_components.hikari_denwa.telephony.calls import Family
+from custom_components.hikari_denwa.telephony.engine.agents import Names
 from custom_components.hikari_denwa.telephony.engine.backend import Account, Registered
 from custom_components.hikari_denwa.telephony.engine.native.rtp.payload import PayloadFormat
 from custom_components.hikari_denwa.telephony.engine.native.rtp.playout import PlayoutStatistics
@@ -15,7 +16,7 @@ from custom_components.hikari_denwa.telephony.engine.native.rtp.session import (
     PlayedFrame,
     RtpStatistics,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.user_agent import Names, UserAgent
+from custom_components.hikari_denwa.telephony.engine.native.sip.user_agent import UserAgent
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEvent,
     CallQuality,

@@ -14,11 +14,6 @@ DialogId = tuple[str, str, str]
 _NOT_IN_REQUEST_URI = ("method",)
 
 
-def new_tag() -> str:
-    """Make a tag (§19.3)."""
-    return secrets.token_hex(8)
-
-
 def new_cseq() -> int:
     """Make the first CSeq number of a dialog, well below the limit (§8.1.1.5)."""
     return secrets.randbelow(2**15) + 1

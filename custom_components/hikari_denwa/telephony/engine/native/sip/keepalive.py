@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Callable
 
 from ...sip.clock import Clock, Timer
+from ...sip.manners import new_tag
 from ...sip.messages import Request, Response
 from ...sip.uri import NameAddress, SipUri
-from .dialog import new_cseq, new_tag
+from .dialog import new_cseq
 from .exchange import Requester
 from .transactions import ClientTransaction, ClientUser, Failure
 

@@ -13,9 +13,6 @@ from ..rtp.payload import PayloadFormat
 from ..rtp.quality import quality_of
 from ..rtp.session import PlayedFrame, RtpStatistics
 
-# Any even port will do to learn whether an offer can be answered at all.
-_SOME_PORT = 10000
-
 
 class Sound(Protocol):
     """The part of an RTP session that a call needs."""
@@ -68,15 +65,6 @@ class OpenSound(Protocol):
         on_digit: Callable[[str], None],
     ) -> Awaitable[Sound]:
         """Bind the ports; raises SoundPortsExhaustedError."""
-
-
-def refusal_of(
-    offer: bytes, local_address: str, codecs: tuple[Codec, ...] = (sdp.PCMU,)
-) -> Refusal | None:
-    """Tell why an offer cannot be answered, None when it can; SdpError when it is none."""
-    offered = SessionDescription.parse(offer)
-    answered = sdp.answer(offered, local_address, _SOME_PORT, codecs=codecs)
-    return answered if isinstance(answered, Refusal) else None
 
 
 class CallMedia:
@@ -160,6 +148,11 @@ class CallMedia:
     def quality(self) -> SoundQuality:
         """Tell how it sounds so far."""
         return quality_of(self.sound.statistics)
+
+    @property
+    def silent_for(self) -> float | None:
+        """Tell for how many seconds nothing has come, None while nothing is to come."""
+        return self.sound.statistics.silent_for
 
     def close(self) -> None:
         """Free the ports."""

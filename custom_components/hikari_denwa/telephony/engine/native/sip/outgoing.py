@@ -10,9 +10,10 @@ from ...protocol import CallProgress
 from ...sip import sdp
 from ...sip.clock import Timer
 from ...sip.ending import ending_of
+from ...sip.manners import new_tag
 from ...sip.messages import Request, Response
 from ...sip.uri import NameAddress, SipUri
-from .dialog import Dialog, DialogId, new_cseq, new_tag
+from .dialog import Dialog, DialogId, new_cseq
 from .exchange import Exchange
 from .session import Session, Surroundings
 from .session_timer import ASKED_INTERVAL, SMALLEST_INTERVAL, agreed_timer

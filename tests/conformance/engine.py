@@ -1,6 +1,8 @@
 """One engine process for many scenarios: most of them leave nothing behind in it."""
 
+import os
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,10 +10,55 @@ import aiohttp
 
 from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher, RunningEngine
 from custom_components.hikari_denwa.telephony.engine.client import EngineClient
+from custom_components.hikari_denwa.telephony.engine.surroundings import environment_of
 from custom_components.hikari_denwa.telephony.errors import EngineStartError
+from tests.home_gateway.config import Family
 
-BACKENDS = ("native",)
+NATIVE, PJSUA2 = "native", "pjsua2"
 END_SECONDS = 10
+CACHED_PJSUA2 = Path(__file__).parents[2] / ".cache/environments/pjsua2/bin/python"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A back end, the interpreter that runs it, and the families over which it is asked.
+
+    ``missing`` says why there is no such interpreter here.
+    """
+
+    backend: str
+    families: tuple[Family, ...]
+    interpreter: str = sys.executable
+    missing: str | None = None
+
+    def launcher(self) -> ChildLauncher:
+        """Return what starts it."""
+        return ChildLauncher(backend=self.backend, interpreter=self.interpreter)
+
+
+def subjects() -> list[Subject]:
+    """Return what is examined: native, and pjsua2 where there is one.
+
+    ``HIKARI_PJSUA2_PYTHON`` names an interpreter whose pjsua2 has IPv6; that of PyPI has not.
+    """
+    named = os.environ.get("HIKARI_PJSUA2_PYTHON")
+    cached = str(CACHED_PJSUA2) if CACHED_PJSUA2.exists() else None
+    reason = os.environ.get("HIKARI_PJSUA2_MISSING") or "scripts/test conformance installs it"
+    return [
+        Subject(NATIVE, (Family.V6, Family.V4)),
+        Subject(
+            PJSUA2,
+            (Family.V6,),
+            named or "",
+            None if named else "HIKARI_PJSUA2_PYTHON names no interpreter whose pjsua2 has IPv6",
+        ),
+        Subject(
+            PJSUA2,
+            (Family.V4,),
+            cached or named or "",
+            None if cached or named else f"no pjsua2 here: {reason}",
+        ),
+    ]
 
 
 @dataclass
@@ -38,7 +85,7 @@ class SharedEngine:
     It ends by itself some seconds after its last client, and at once with this process.
     """
 
-    backend: str
+    launcher: ChildLauncher
     folder: Path
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _socket: Path = Path()
@@ -68,11 +115,15 @@ class SharedEngine:
         self._started += 1
         folder = self.folder / str(self._started)
         folder.mkdir(mode=0o700)
-        arguments = ChildLauncher(backend=self.backend)._arguments(folder)
+        arguments = self.launcher._arguments(folder)
         self._socket = Path(arguments[arguments.index("--socket") + 1])
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+                arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment_of(arguments[0]),
             )
         assert self._process.stdout
         if not self._process.stdout.readline().startswith(b"ready"):

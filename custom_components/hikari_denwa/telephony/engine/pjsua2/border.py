@@ -22,6 +22,7 @@ from typing import Protocol
 
 from ..backend import Account
 from ..sip import sdp
+from ..sip.binding import CHALLENGES, is_stale
 from ..sip.digest import parse_challenges, strongest
 from ..sip.manners import ALLOWED, EXTENSIONS, Manners
 from ..sip.messages import MessageError, Request, Response, is_keep_alive, parse
@@ -34,7 +35,7 @@ _MAX_DATAGRAM = 65535
 _MOST_AT_ONCE = 64
 _SIP_VERSION = b"SIP/"
 _MOST_PENDING = 64
-_CHALLENGES = {401: "WWW-Authenticate", 407: "Proxy-Authenticate"}
+_CREDENTIALS = tuple(answer for _, answer in CHALLENGES.values())
 
 DialogId = tuple[str, str, str]
 """Call-ID, our tag, their tag."""
@@ -98,6 +99,7 @@ class Border:
         self._loop = asyncio.get_running_loop()
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._dialogs: set[DialogId] = set()
+        self._credentials: dict[tuple[str, int], list[tuple[str, str]]] = {}
         self._invites: dict[tuple[str, str, int], str] = {}
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
@@ -138,6 +140,9 @@ class Border:
     def forget(self, call_id: str) -> None:
         """Forget a call that is over."""
         self._dialogs = {each for each in self._dialogs if each[0] != call_id}
+        self._credentials = {
+            key: each for key, each in self._credentials.items() if key[0] != call_id
+        }
         self._invites = {key: via for key, via in self._invites.items() if key[0] != call_id}
 
     def give_up(self, method: str, status: int = 408) -> None:
@@ -210,8 +215,21 @@ class Border:
             headers.set("Contact", str(NameAddress(None, self.contact)))
         headers.remove("Supported")
         self.manners.finish(request, str(NameAddress(None, self.contact)))
+        self._keep_credentials(request)
         self._line.goes_out(request)
         self._send(request, self._next_hop(request))
+
+    def _keep_credentials(self, request: Request) -> None:
+        """Let the ACK of a 2xx have the credentials of its INVITE (§13.2.2.4)."""
+        headers = request.headers
+        key = request.call_id, request.cseq.number
+        if request.method == "INVITE":
+            self._credentials[key] = [
+                (name, value) for name in _CREDENTIALS for value in headers.get_all(name)
+            ]
+        elif request.method == "ACK" and not _has_credentials(request):
+            for name, value in self._credentials.get(key, ()):
+                headers.add(name, value)
 
     def _response_goes_out(self, response: Response) -> None:
         """Make a response ours and send it where its request came from."""
@@ -315,12 +333,15 @@ class Border:
             return
         if pending and response.status >= 200:
             del self._pending[key]
-        self._line.comes_in(response, at)
+        self._line.comes_in(response.copy(), at)
         host, port = self._inside
         response.headers.set("Via", str(Via(via.protocol, host, port, (("branch", via.branch),))))
         if response.cseq.method == "REGISTER":
             self._translate_contacts(response)
-        if response.status in _CHALLENGES:
+        if response.status in CHALLENGES:
+            if pending and _has_credentials(pending.request) and not is_stale(response):
+                # pjsua2 would try the same credentials again and again.
+                response.status = 403
             _keep_challenges_that_can_be_met(response)
         if response.cseq.method == "INVITE" and 100 < response.status < 300 and response.to.tag:
             self._dialogs.add((response.call_id, response.from_.tag or "", response.to.tag))
@@ -348,13 +369,13 @@ class Border:
         """Answer a request, or let pjsua2 have it."""
         request.mark_source(*source)
         if request.method == "ACK":
-            self._line.comes_in(request, at)
+            self._line.comes_in(request.copy(), at)
             self._forward(request)
             return
         if response := self._own_answer(request):
             self._send(response, reply_destination(request, source))
             return
-        self._line.comes_in(request, at)
+        self._line.comes_in(request.copy(), at)
         self._forward(request)
 
     def _own_answer(self, request: Request) -> Response | None:
@@ -434,9 +455,14 @@ def _mark(request: Request) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:20]
 
 
+def _has_credentials(request: Request) -> bool:
+    """Tell whether a request answers a challenge."""
+    return any(challenge[1] in request.headers for challenge in CHALLENGES.values())
+
+
 def _keep_challenges_that_can_be_met(response: Response) -> None:
     """Take out the challenges of schemes and algorithms that nobody knows."""
-    name = _CHALLENGES[response.status]
+    name, _ = CHALLENGES.get(response.status, ("", ""))
     values = response.headers.get_all(name)
     kept = [value for value in values if strongest(parse_challenges([value]))]
     if kept and kept != values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,10 +38,11 @@ from ..sip.sdp import AudioStream, SdpError, SessionDescription
 from ..sip.watch import SoundWatch
 from .description import trimmed
 from .fence import fence_in
-from .library import USUAL_SETTINGS, guarded, pj
+from .library import USUAL_SETTINGS, guarded, pj, reason_of
 from .quality import Statistics
 from .sound import CallSound, Ports, SoundPort
 
+_LOGGER = logging.getLogger(__name__)
 # §13.3.1.1: proxies forget a call after three minutes unless it rings anew.
 _RING_AGAIN_AFTER = 60.0
 # A gateway that went away never sends its CANCEL; nobody lets a phone ring that long.
@@ -388,7 +390,9 @@ class Call:
     def media_changed(self) -> None:
         """Connect the sound that pjsua2 has set up anew."""
         self._statistics.renewed()
-        for index, media in enumerate(self._handle.getInfo().media):
+        # What is within it lives no longer than the whole.
+        info = self._handle.getInfo()
+        for index, media in enumerate(info.media):
             audible = media.status in (
                 pj.PJSUA_CALL_MEDIA_ACTIVE,
                 pj.PJSUA_CALL_MEDIA_LOCAL_HOLD,
@@ -396,12 +400,14 @@ class Call:
             )
             if media.type != pj.PJMEDIA_TYPE_AUDIO or not audible:
                 continue
-            with contextlib.suppress(pj.Error):
+            try:
                 stream = self._handle.getAudioMedia(index)
                 if self._port is None:
                     self._port = self._around.ports.take(self._sound)
                 stream.startTransmit(self._port)
                 self._port.startTransmit(stream)
+            except pj.Error as error:
+                _LOGGER.warning("No sound in a call: %s", reason_of(error))
             break
 
     def transaction_changed(self, method: str, status: int, *, ours: bool, over: bool) -> None:

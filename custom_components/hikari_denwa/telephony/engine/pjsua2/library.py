@@ -160,8 +160,7 @@ def _configuration(log: Any) -> Any:
     media.noVad = True
     media.ecTailLen = 0
     media.sndAutoCloseTime = -1
-    config.logConfig.level = _LOG_LEVEL
-    config.logConfig.consoleLevel = 0
+    config.logConfig.level = config.logConfig.consoleLevel = _LOG_LEVEL
     config.logConfig.msgLogging = 0
     config.logConfig.writer = log
     return config

@@ -30,7 +30,7 @@ from ..sip.binding import (
     registrar_of,
 )
 from ..sip.messages import Request, Response
-from ..sip.uri import SipUri
+from ..sip.uri import NameAddress, SipUri
 from .border import Border
 from .library import Library, guarded, pj
 
@@ -324,7 +324,7 @@ class Registration:
 def _configuration(account: Account, library: Library, border: Border, local_address: str) -> Any:
     """Return an account that does what we tell it and nothing else."""
     config = pj.AccountConfig()
-    config.idUri = str(address_of_record(account))
+    config.idUri = str(NameAddress(None, address_of_record(account)))
     registration = config.regConfig
     registration.registrarUri = str(registrar_of(account))
     registration.registerOnAdd = False

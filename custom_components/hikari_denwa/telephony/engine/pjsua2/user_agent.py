@@ -16,7 +16,7 @@ from ..sip.binding import registrar_of
 from ..sip.manners import CALLS_WAITING
 from ..sip.messages import Request, Response
 from ..sip.transport import UdpTransport
-from ..sip.uri import SipUri
+from ..sip.uri import NameAddress, SipUri
 from .border import Border
 from .call import Call, IncomingCall, OutgoingCall
 from .library import Library
@@ -96,7 +96,7 @@ class UserAgent:
         target = SipUri(user=number, host=registrar.host, port=registrar.port)
         name, channel = self._names.next()
         call = OutgoingCall(self, self.registration.handle, call=name, channel=channel)
-        call.start(str(target))
+        call.start(str(NameAddress(None, target)))
         self._calls.append(call)
         return PlacedCall(call=name, channel=channel)
 

@@ -9,8 +9,8 @@ from tests.home_gateway.config import Family
 from tests.home_gateway.gateway import HomeGateway
 
 from .catalogue import MODULES
-from .document import PAGE, page_with_tables
 from .different import DIFFERENT
+from .document import PAGE, page_with_tables
 from .engine import SharedEngine, Subject, Visitor, subjects
 from .stage import SCENARIOS, Line, Scenario, Stage
 

@@ -18,7 +18,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..backend import Account
 from ..sip import sdp
@@ -35,6 +35,7 @@ _MAX_DATAGRAM = 65535
 _MOST_AT_ONCE = 64
 _SIP_VERSION = b"SIP/"
 _MOST_PENDING = 64
+_MOST_PASSED = 256
 _CREDENTIALS = tuple(answer for _, answer in CHALLENGES.values())
 
 DialogId = tuple[str, str, str]
@@ -99,6 +100,8 @@ class Border:
         self._loop = asyncio.get_running_loop()
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._dialogs: set[DialogId] = set()
+        self._passed: dict[str, None] = {}
+        self._reliable: dict[str, str] = {}
         self._credentials: dict[tuple[str, int], list[tuple[str, str]]] = {}
         self._invites: dict[tuple[str, str, int], str] = {}
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -139,10 +142,8 @@ class Border:
 
     def forget(self, call_id: str) -> None:
         """Forget a call that is over."""
+        self._reliable.pop(call_id, None)
         self._dialogs = {each for each in self._dialogs if each[0] != call_id}
-        self._credentials = {
-            key: each for key, each in self._credentials.items() if key[0] != call_id
-        }
         self._invites = {key: via for key, via in self._invites.items() if key[0] != call_id}
 
     def give_up(self, method: str, status: int = 408) -> None:
@@ -206,9 +207,8 @@ class Border:
         key = via.branch or "", request.method
         if request.method != "ACK":
             inside = request.copy()
-            while len(self._pending) >= _MOST_PENDING:
-                self._pending.pop(next(iter(self._pending)))
             self._pending[key] = _Pending(request=inside, via=str(via))
+            _keep_to(self._pending, _MOST_PENDING)
         host, port = self._transport.local
         headers.set("Via", str(Via(via.protocol, host, port, (("branch", via.branch),))))
         if request.contact:
@@ -227,6 +227,7 @@ class Border:
             self._credentials[key] = [
                 (name, value) for name in _CREDENTIALS for value in headers.get_all(name)
             ]
+            _keep_to(self._credentials, _MOST_PENDING)
         elif request.method == "ACK" and not _has_credentials(request):
             for name, value in self._credentials.get(key, ()):
                 headers.add(name, value)
@@ -249,6 +250,8 @@ class Border:
             headers.set("Supported", ", ".join(EXTENSIONS))
         if response.cseq.method == "INVITE" and response.to.tag and response.status < 300:
             self._dialogs.add((response.call_id, response.to.tag, response.from_.tag or ""))
+        if number := headers.get("RSeq"):
+            self._reliable[response.call_id] = f"{number} {response.cseq}"
         self._line.goes_out(response)
         via = response.via
         gateway = self._account.gateway
@@ -395,10 +398,12 @@ class Border:
         return self.manners.reply(request, 481, tag=tag)
 
     def _own_answer_in_dialog(self, request: Request) -> Response | None:
-        """Answer what belongs to no dialog, and those that pjsua2 does not know well."""
+        """Answer those requests of a call that pjsua2 answers otherwise than we want."""
         dialog = (request.call_id, request.to.tag or "", request.from_.tag or "")
         if dialog not in self._dialogs:
-            return self.manners.reply(request, 481)
+            # A copy of what ended the dialog is for pjsua2 to answer.
+            copy = _mark(request) in self._passed
+            return None if copy else self.manners.reply(request, 481)
         match request.method:
             case "OPTIONS":
                 return self.manners.reply(request, 200)
@@ -407,6 +412,12 @@ class Border:
                 if key:
                     self._line.key_pressed(request.call_id, key)
                 return response
+            case "PRACK" if " ".join((request.headers.get("RAck") or "").split()) != (
+                self._reliable.get(request.call_id)
+            ):
+                return self.manners.reply(request, 481)
+            case "INVITE" | "UPDATE":
+                return self.manners.offer_refusal(request)
         return None
 
     def _refusal_of_call(self, request: Request, tag: str) -> Response | None:
@@ -427,7 +438,10 @@ class Border:
     def _forward(self, request: Request) -> None:
         """Let pjsua2 have a request, as from a proxy that stays in the path."""
         host, port = self.address
-        branch = f"z9hG4bK{_mark(request)}"
+        mark = _mark(request)
+        self._passed[mark] = None
+        _keep_to(self._passed, _MOST_PASSED)
+        branch = f"z9hG4bK{mark}"
         request.headers.prepend(
             "Via", str(Via("SIP/2.0/UDP", host, port, (("branch", branch), ("rport", None))))
         )
@@ -446,6 +460,12 @@ class Border:
             _LOGGER.debug("pjsua2 cannot be reached: %s", error)
             return
         self._go_on()
+
+
+def _keep_to(known: dict[Any, Any], most: int) -> None:
+    """Forget what was noted first when there is too much."""
+    while len(known) > most:
+        known.pop(next(iter(known)))
 
 
 def _mark(request: Request) -> str:

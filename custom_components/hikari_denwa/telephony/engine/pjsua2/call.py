@@ -7,7 +7,6 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...calls import CallerId, Ending, EndReason, Family
@@ -34,9 +33,9 @@ from ..sip import sdp
 from ..sip.caller_id import called_of, caller_of, is_extension
 from ..sip.ending import ending_of
 from ..sip.messages import Request, Response
-from ..sip.sdp import AudioStream, SdpError, SessionDescription
+from ..sip.sdp import AudioStream
 from ..sip.watch import SoundWatch
-from .description import trimmed
+from .description import Descriptions, trimmed
 from .fence import fence_in
 from .library import USUAL_SETTINGS, guarded, pj, reason_of
 from .quality import Statistics
@@ -62,6 +61,7 @@ _REQUEST_PENDING = 491
 # PJMEDIA_DTMF_DURATION and the pause after it.
 _EVENT_SECONDS = 0.25
 _CHANGE_SECONDS = 40.0
+_FIRST_ACTIVE = -1
 
 
 class Surroundings(Protocol):
@@ -88,9 +88,6 @@ class Surroundings(Protocol):
 
     def doubt(self) -> None:
         """Find out whether the gateway still knows us."""
-
-    def give_up(self, method: str) -> None:
-        """Wait no longer for the answers to a method."""
 
 
 class _Handle(pj.Call):
@@ -153,52 +150,6 @@ class _Handle(pj.Call):
         return int(pj.PJSIP_REDIRECT_STOP)
 
 
-@dataclass(kw_only=True)
-class _Descriptions:
-    """The offer/answer exchanges of a call, as they pass."""
-
-    local: SessionDescription | None = None
-    remote: SessionDescription | None = None
-    offer: tuple[int, SessionDescription, bool] | None = None
-    """CSeq number, description, and whether it is ours."""
-
-    @property
-    def stream(self) -> AudioStream | None:
-        """Give what was agreed on, None while nothing is."""
-        if self.local is None or self.remote is None:
-            return None
-        agreed = sdp.agree(self.local, self.remote)
-        return agreed if isinstance(agreed, AudioStream) else None
-
-    def pass_by(self, message: Request | Response, *, ours: bool) -> bool:
-        """See a message; True if it completes an exchange."""
-        if isinstance(message, Response) and message.status >= 300:
-            if self.offer and self.offer[0] == message.cseq.number:
-                self.offer = None
-            return False
-        if not message.body or message.content_type != sdp.CONTENT_TYPE:
-            return False
-        try:
-            description = SessionDescription.parse(message.body)
-        except SdpError:
-            return False
-        offer = self.offer
-        if offer is None or offer[0] != message.cseq.number or offer[2] is ours:
-            if isinstance(message, Request) or (
-                message.status // 100 == 2 and not self._again(description, ours=ours)
-            ):
-                self.offer = message.cseq.number, description, ours
-            return False
-        self.local, self.remote = (description, offer[1]) if ours else (offer[1], description)
-        if isinstance(message, Request) or message.status >= 200:
-            self.offer = None
-        return True
-
-    def _again(self, description: SessionDescription, *, ours: bool) -> bool:
-        """Tell whether a description is a copy of the one that stands."""
-        return description == (self.local if ours else self.remote)
-
-
 class Call:
     """One call. ``ended`` is what the user knows; the signalling may outlive it."""
 
@@ -225,11 +176,11 @@ class Call:
         self._around = around
         self._loop = asyncio.get_running_loop()
         self._handle: Any = _Handle(self, account, index)
-        self._descriptions = _Descriptions()
+        self._descriptions = Descriptions()
         self._stream: AudioStream | None = None
         self._sound = CallSound(channel, on_frame=self._on_frame, on_digit=self._on_digit)
         self._port: SoundPort | None = None
-        self._bridged = -1
+        self._audio = 0
         self._near_too = False
         self._statistics = Statistics()
         self._watch: SoundWatch | None = None
@@ -259,7 +210,7 @@ class Call:
     @property
     def quality(self) -> SoundQuality:
         """Tell how it sounds so far."""
-        self._statistics.read(self._handle)
+        self._statistics.read(self._handle, self._audio)
         return self._statistics.quality
 
     @property
@@ -361,15 +312,19 @@ class Call:
 
     def goes_out(self, message: Request | Response) -> None:
         """See a message of ours leave."""
-        self._described(message, ours=True)
+        if self._descriptions.goes_out(message):
+            self._agreed()
 
     def comes_in(self, message: Request | Response, at: float) -> None:
         """See a message of the gateway's, before pjsua2 does."""
         del at
-        if isinstance(message, Request) and message.method == "BYE":
-            self._bye_came = True
-            self._statistics.read(self._handle)
-        self._described(message, ours=False)
+        hung_up = isinstance(message, Request) and message.method == "BYE"
+        self._bye_came = self._bye_came or hung_up
+        if hung_up or message.body:
+            # pjsua2 takes the sound down, or sets it up anew and forgets what it has counted.
+            self._statistics.read(self._handle, self._audio)
+        if self._descriptions.comes_in(message):
+            self._agreed()
 
     def key_pressed(self, key: str) -> None:
         """Hear of a key that an INFO told."""
@@ -389,10 +344,9 @@ class Call:
 
     def media_changed(self) -> None:
         """Connect the sound that pjsua2 has set up anew."""
-        self._statistics.renewed()
         # What is within it lives no longer than the whole.
         info = self._handle.getInfo()
-        for index, media in enumerate(info.media):
+        for media in info.media:
             audible = media.status in (
                 pj.PJSUA_CALL_MEDIA_ACTIVE,
                 pj.PJSUA_CALL_MEDIA_LOCAL_HOLD,
@@ -400,8 +354,9 @@ class Call:
             )
             if media.type != pj.PJMEDIA_TYPE_AUDIO or not audible:
                 continue
+            self._audio = int(media.index)
             try:
-                stream = self._handle.getAudioMedia(index)
+                stream = self._handle.getAudioMedia(_FIRST_ACTIVE)
                 if self._port is None:
                     self._port = self._around.ports.take(self._sound)
                 stream.startTransmit(self._port)
@@ -423,10 +378,8 @@ class Call:
         self._end(Ending(reason=EndReason.LINE_CLOSED))
         self._let_go()
 
-    def _described(self, message: Request | Response, *, ours: bool) -> None:
-        """See whether both sides have agreed on something."""
-        if not self._descriptions.pass_by(message, ours=ours):
-            return
+    def _agreed(self) -> None:
+        """Take what both sides have agreed on."""
         stream = self._descriptions.stream
         if stream is None:
             return
@@ -581,7 +534,7 @@ class IncomingCall(Call):
         self._connected_at: float | None = None
         self._cancel: Request | None = None
         self._rejected = False
-        self._descriptions.pass_by(self._request, ours=False)
+        self._descriptions.comes_in(self._request)
 
     @property
     def rings(self) -> bool:

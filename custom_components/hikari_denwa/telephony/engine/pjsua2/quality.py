@@ -70,17 +70,12 @@ class Statistics:
             mos=round(mean_opinion(rating), 2),
         )
 
-    def renewed(self) -> None:
-        """Know that pjsua2 counts from zero again."""
-        self._past, self._now = self._past.plus(self._now), _Counts()
-        self._heard_at = time.monotonic()
-
-    def read(self, handle: Any) -> None:
-        """Read what pjsua2 has counted since the sound was set up."""
+    def read(self, handle: Any, index: int) -> None:
+        """Read what pjsua2 has counted for one m= line since its sound was set up."""
         if handle is None:
             return
         with contextlib.suppress(pj.Error):
-            told = handle.getStreamStat(0)
+            told = handle.getStreamStat(index)
             receiving, sending = told.rtcp.rxStat, told.rtcp.txStat
             counts = _Counts(
                 sent=int(sending.pkt),
@@ -88,6 +83,8 @@ class Statistics:
                 lost=int(receiving.loss),
                 late=int(told.jbuf.discard),
             )
+            if counts.sent < self._now.sent or counts.received < self._now.received:
+                self._past, self._now = self._past.plus(self._now), _Counts()
             if counts.received > self._now.received:
                 self._heard_at = time.monotonic()
             self._now = counts

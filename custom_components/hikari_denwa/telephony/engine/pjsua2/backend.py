@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 
@@ -31,18 +32,20 @@ class Pjsua2Backend(AgentBackend):
         self._ports = Ports()
 
     async def start(self) -> None:
-        """Try what this pjsua2 can do, in a process that may break, and start it.
+        """Start pjsua2, and try meanwhile, in a process that may break, what it can do.
 
         Raises EngineStartError.
         """
-        report = await probe_pjsua2(sys.executable)
+        probing = asyncio.create_task(probe_pjsua2(sys.executable))
+        await asyncio.sleep(0)
+        self._library.start()
+        report = await probing
         if report.problem:
             raise EngineStartError(detail=f"pjsua2: {report.problem}")
         self.families = report.families
         _LOGGER.info(
             "pjsua2 %s: %s, %d calls", report.version, ", ".join(report.families), report.max_calls
         )
-        self._library.start()
 
     async def close(self) -> None:
         """End every call, un-register every line, end the library."""

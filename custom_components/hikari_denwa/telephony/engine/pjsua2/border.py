@@ -63,6 +63,9 @@ class Line(Protocol):
     def key_pressed(self, call_id: str, key: str) -> None:
         """Hear of a key that an INFO told."""
 
+    def unreachable(self) -> None:
+        """Hear that nobody listens at the gateway's port."""
+
     def noise(self) -> None:
         """Hear that the gateway sends something that is no SIP."""
 
@@ -163,6 +166,7 @@ class Border:
         for pending in tuple(self._pending.values()):
             self._answer_inside(pending, 503)
         self._pending.clear()
+        self._line.unreachable()
 
     # From pjsua2.
 
@@ -214,6 +218,8 @@ class Border:
         if request.contact:
             headers.set("Contact", str(NameAddress(None, self.contact)))
         headers.remove("Supported")
+        if headers.get("Accept"):
+            headers.set("Accept", sdp.CONTENT_TYPE)
         self.manners.finish(request, str(NameAddress(None, self.contact)))
         self._keep_credentials(request)
         self._line.goes_out(request)

@@ -29,6 +29,7 @@ from ..sip.binding import (
     refresh_within,
     registrar_of,
 )
+from ..sip.keepalive import Keepalive
 from ..sip.messages import Request, Response
 from ..sip.uri import NameAddress, SipUri
 from .border import Border
@@ -107,6 +108,9 @@ class Registration:
         self._last: Response | None = None
         self._expires = account.expires
         self._asked = account.expires
+        self._keepalive = Keepalive(
+            self._loop, ask=self._ask, address_is_ours=address_is_ours, verify=self.verify
+        )
         self.handle: Any = _Account(self._outcome, on_call)
         try:
             self.handle.create(_configuration(account, library, border, local_address))
@@ -115,13 +119,20 @@ class Registration:
         library.endpoint.accounts[border.source] = self.handle.getId()
 
     def sees(self, message: Request | Response) -> None:
-        """See a REGISTER or its response pass."""
-        if isinstance(message, Request):
+        """See a REGISTER, an OPTIONS of ours or a response to them pass."""
+        if message.cseq.method == "OPTIONS":
+            if isinstance(message, Response) and message.status >= 200:
+                self._keepalive.answered()
+        elif isinstance(message, Request):
             self._credentials_sent = self._credentials_sent or any(
                 name in message.headers for name in ("Authorization", "Proxy-Authorization")
             )
         elif message.status >= 200:
             self._last = message
+
+    def unreachable(self) -> None:
+        """Hear that nobody listens at the gateway's port."""
+        self._keepalive.failed()
 
     def noise(self) -> None:
         """Hear that the gateway sends something that is no SIP."""
@@ -228,6 +239,7 @@ class Registration:
     def _halt(self) -> None:
         """Stop the timers, and forget the attempt that is under way."""
         self._done = None
+        self._keepalive.stop()
         for timer in (self._refresh, self._limit):
             if timer:
                 timer.cancel()
@@ -249,6 +261,16 @@ class Registration:
             done(outcome)
         if self.registered and self._asked:
             self._refresh_in(refresh_after(self.registered.expires), self.registered.expires)
+            self._keepalive.start()
+
+    def _ask(self) -> Callable[[], None]:
+        """Send OPTIONS to the gateway; gives what abandons it."""
+        parameters = pj.SendRequestParam()
+        parameters.method = "OPTIONS"
+        parameters.txOption.targetUri = str(registrar_of(self.account))
+        with contextlib.suppress(pj.Error):
+            self.handle.sendRequest(parameters)
+        return lambda: self._border.give_up("OPTIONS")
 
     def _refresh_in(self, delay: float, granted: int) -> None:
         """Register again after a delay."""

@@ -23,6 +23,8 @@ from .library import Library
 from .registration import Registration
 from .sound import Ports
 
+_OUTSIDE_CALLS = ("REGISTER", "OPTIONS")
+
 
 class UserAgent:
     """The user agent of one line."""
@@ -136,14 +138,14 @@ class UserAgent:
 
     def goes_out(self, message: Request | Response) -> None:
         """See a message of ours leave."""
-        if message.cseq.method == "REGISTER":
+        if message.cseq.method in _OUTSIDE_CALLS:
             self.registration.sees(message)
         elif call := self._call_of(message.call_id):
             call.goes_out(message)
 
     def comes_in(self, message: Request | Response, at: float) -> None:
         """See a message of the gateway's, before pjsua2 does."""
-        if message.cseq.method == "REGISTER":
+        if message.cseq.method in _OUTSIDE_CALLS:
             self.registration.sees(message)
         elif call := self._call_of(message.call_id):
             call.comes_in(message, at)
@@ -154,6 +156,10 @@ class UserAgent:
         """Hear of a key that an INFO told."""
         if call := self._call_of(call_id):
             call.key_pressed(key)
+
+    def unreachable(self) -> None:
+        """Hear that nobody listens at the gateway's port."""
+        self.registration.unreachable()
 
     def noise(self) -> None:
         """Hear that the gateway sends something that is no SIP."""

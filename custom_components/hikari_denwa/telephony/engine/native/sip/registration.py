@@ -28,12 +28,12 @@ from ...sip.binding import (
     registrar_of,
 )
 from ...sip.clock import Clock, Timer
+from ...sip.keepalive import Keepalive
 from ...sip.manners import new_tag
 from ...sip.messages import Request, Response
 from ...sip.uri import NameAddress, SipUri
 from .dialog import new_cseq
 from .exchange import Exchange, Requester
-from .keepalive import Keepalive
 from .transactions import ClientUser, Failure
 
 Outcome = Registered | RegistrationError
@@ -81,14 +81,11 @@ class Registration:
         self._address_is_ours = address_is_ours
         self._call_id = secrets.token_hex(16)
         self._keepalive = Keepalive(
-            clock,
-            requester,
-            registrar=self.registrar,
-            address_of_record=self.address_of_record,
-            finish=finish,
-            address_is_ours=address_is_ours,
-            verify=self.verify,
+            clock, ask=self._ask, address_is_ours=address_is_ours, verify=self.verify
         )
+        self._options_call_id = secrets.token_hex(16)
+        self._options_tag = new_tag()
+        self._options_cseq = new_cseq()
         self._tag = new_tag()
         self._cseq = new_cseq()
         self._attempt: _Attempt | None = None
@@ -266,6 +263,27 @@ class Registration:
         request.headers.set("Contact", str(NameAddress(None, contact)))
         request.headers.add("Expires", str(expires))
         return request
+
+    def _ask(self) -> Callable[[], None]:
+        """Send OPTIONS to the gateway; gives what abandons it."""
+        self._options_cseq += 1
+        request = Request("OPTIONS", self.registrar)
+        headers = request.headers
+        own = NameAddress(None, self.address_of_record)
+        headers.add("Max-Forwards", "70")
+        headers.add("From", str(own.with_tag(self._options_tag)))
+        headers.add("To", str(NameAddress(None, self.registrar)))
+        headers.add("Call-ID", self._options_call_id)
+        headers.add("CSeq", f"{self._options_cseq} OPTIONS")
+        self._finish(request)
+        headers.add("Accept", "application/sdp")
+        user = ClientUser(
+            on_response=lambda response: (
+                self._keepalive.answered() if response.status >= 200 else None
+            ),
+            on_failure=lambda _: self._keepalive.failed(),
+        )
+        return self._requester.send(request, user).terminate
 
     def _next_cseq(self) -> int:
         """Count one more REGISTER: the numbers go on over all attempts (§10.2)."""

@@ -22,7 +22,6 @@ from ...protocol import (
     SoundFrame,
     SoundQuality,
 )
-from ..rtp.session import PlayedFrame
 from . import sdp
 from .clock import Clock, TimerValues
 from .dialog import Dialog, DialogId
@@ -123,8 +122,7 @@ class Session(ABC):
         self._dialogs: dict[DialogId, Dialog] = {}
         self._media: CallMedia | None = None
         self._watch: SoundWatch | None = None
-        self._streaming = False
-        self._streaming_near = False
+        self._streaming: frozenset[SoundDirection] = frozenset()
         self._confirmed = False
         self._told_held = False
         self._bye_wanted = False
@@ -153,10 +151,10 @@ class Session(ABC):
 
     def stream(self, *, enabled: bool, near: bool = False) -> None:
         """Start or stop passing the far side's sound on, and ours if `near`."""
-        self._streaming = enabled
-        self._streaming_near = near
+        wanted = {SoundDirection.FAR, SoundDirection.NEAR} if near else {SoundDirection.FAR}
+        self._streaming = frozenset(wanted if enabled else ())
         if self._media:
-            self._media.sound.streaming = enabled
+            self._media.sound.streaming = self._streaming
 
     def play(self, payload: bytes) -> None:
         """Queue 20 ms; without effect unless the call is connected."""
@@ -245,7 +243,10 @@ class Session(ABC):
         """Bind the ports of the sound; raises SoundPortsExhaustedError."""
         around = self._around
         sound = await around.open_sound(
-            around.local_address, on_frame=self._on_frame, on_digit=self._on_digit
+            around.local_address,
+            on_frame=around.hear,
+            on_digit=self._on_digit,
+            channel=self.channel,
         )
         sound.streaming = self._streaming
         return CallMedia(around.local_address, around.gateway_address, sound, codecs=around.codecs)
@@ -614,21 +615,6 @@ class Session(ABC):
             self._settle_change(agreed=False)
         else:
             self._session_timer.retry_refresh(_REFRESH_AGAIN_AFTER)
-
-    def _on_frame(self, frame: PlayedFrame) -> None:
-        """Pass sound on under the call's channel."""
-        if frame.direction is SoundDirection.NEAR and not self._streaming_near:
-            return
-        self._around.hear(
-            SoundFrame(
-                direction=frame.direction,
-                channel=self.channel,
-                number=frame.number,
-                payload=frame.payload,
-                played_at=frame.played_at,
-                flags=frame.flags,
-            )
-        )
 
     def _on_digit(self, digit: str) -> None:
         """Tell a key that was pressed there."""

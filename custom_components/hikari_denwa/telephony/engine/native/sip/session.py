@@ -180,20 +180,25 @@ class Session(ABC):
     async def hold(self, *, held: bool) -> None:
         """Put the call on hold, or take it back (RFC 3264 §8.4), by a re-INVITE.
 
-        Returns when the far side has agreed. Raises CallNotConnectedError, and HoldRefusedError
-        if it does not agree, or if another such wish is still open; then all is as before.
+        Returns when the far side has agreed, also to the same wish of somebody else that is still
+        open. Raises CallNotConnectedError, and HoldRefusedError if it does not agree, or if the
+        opposite wish is still open; then all is as before.
         """
         if not self.connected or self._media is None:
             raise CallNotConnectedError
+        change = self._change
         if self._media.holding is held:
-            return
-        if self._change:
+            if change is None:
+                return
+        elif change:
             raise HoldRefusedError
-        self._media.hold(held=held)
-        self._change = asyncio.get_running_loop().create_future()
-        self._changes_tried = 0
-        self._send_change()
-        if not await self._change:
+        else:
+            self._media.hold(held=held)
+            self._change = change = asyncio.get_running_loop().create_future()
+            self._changes_tried = 0
+            self._send_change()
+        # Whoever stops waiting does not stop the others.
+        if not await asyncio.shield(change):
             raise HoldRefusedError
 
     def abort(self) -> None:
@@ -532,8 +537,7 @@ class Session(ABC):
                     here=True,
                 )
             )
-        if not change.done():
-            change.set_result(agreed)
+        change.set_result(agreed)
 
     def _send_refresh(self, method: str, seconds: int | None, smallest: int | None) -> None:
         """Send a re-INVITE with our offer, or an UPDATE without; both refresh the session."""

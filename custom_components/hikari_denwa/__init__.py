@@ -10,6 +10,7 @@ from .actions import async_setup_actions
 from .const import DOMAIN, PLATFORMS
 from .engine import shared_engine
 from .exceptions import shown_placeholders
+from .experience_store import DATA_EXPERIENCE, ExperienceStore
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
 from .telephony.errors import (
@@ -17,6 +18,7 @@ from .telephony.errors import (
     ExtensionUnavailableError,
     TelephonyError,
 )
+from .websocket import async_setup_websocket
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -31,9 +33,12 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
         await engine.async_stop()
 
     hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
+    store = hass.data[DATA_EXPERIENCE] = ExperienceStore(hass)
+    await store.async_load()
     streams = hass.data[DATA_STREAMS] = LiveStreams()
     hass.http.register_view(LiveStreamView(streams))
     async_setup_actions(hass)
+    async_setup_websocket(hass)
     return True
 
 

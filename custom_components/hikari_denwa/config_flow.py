@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.config_entries import (
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
     OptionsFlowWithReload,
@@ -27,10 +28,13 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
+from . import options_form
 from .const import (
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
+    CONF_EMERGENCY,
+    CONF_EMERGENCY_FROM_AUTOMATION,
     CONF_EXTENSION,
     CONF_FAMILY,
     CONF_GATEWAY,
@@ -41,7 +45,8 @@ from .const import (
 )
 from .engine import shared_engine
 from .exceptions import shown_placeholders
-from .line import line_config
+from .line import Line, line_config
+from .options import DiallingOptions
 from .telephony import address
 from .telephony.engine.protocol import FamilyChoice, SoundCodec
 from .telephony.errors import (
@@ -51,6 +56,7 @@ from .telephony.errors import (
     NumberInvalidError,
     TelephonyError,
 )
+from .telephony.experience import Book
 from .telephony.numbers import normalize
 
 if TYPE_CHECKING:
@@ -118,6 +124,7 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.LIST,
             )
         ),
+        **options_form.FIELDS,
     }
 )
 
@@ -228,7 +235,11 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 class HikariDenwaOptionsFlow(OptionsFlowWithReload):
-    """Asks which callers are door phones, what becomes of a second call, and how to speak."""
+    """Asks which callers are door phones, what becomes of a second call, and what to dial how."""
+
+    def __init__(self) -> None:
+        """Begin with nothing entered."""
+        self._entered: dict[str, Any] = {}
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Take numbers and extensions, as people write them."""
@@ -236,25 +247,62 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
         placeholders: dict[str, str] = {}
         if user_input is not None:
             try:
-                callers = dict.fromkeys(map(normalize, user_input[CONF_DOOR_PHONES]))
+                self._entered = self._kept(user_input)
             except NumberInvalidError as error:
                 errors, placeholders = {CONF_DOOR_PHONES: error.reason}, error.placeholders
+            except options_form.OptionError as error:
+                errors, placeholders = {"base": error.reason}, error.placeholders
             else:
-                return self.async_create_entry(
-                    data={
-                        CONF_DOOR_PHONES: list(callers),
-                        CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
-                        CONF_CODECS: user_input[CONF_CODECS],
-                    }
-                )
+                if self._entered[CONF_EMERGENCY]:
+                    return await self.async_step_emergency()
+                return self.async_create_entry(data=self._entered)
+        options = self.config_entry.options
+        shown = user_input or {**options, **options_form.suggested(options, self._book())}
         return self.async_show_form(
             step_id="init",
-            data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA, user_input or self.config_entry.options
-            ),
+            data_schema=self.add_suggested_values_to_schema(_OPTIONS_SCHEMA, shown),
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    async def async_step_emergency(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Name the risks of emergency calls, and have them confirmed."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            if user_input[options_form.CONF_UNDERSTOOD]:
+                switch = {
+                    CONF_EMERGENCY_FROM_AUTOMATION: user_input[CONF_EMERGENCY_FROM_AUTOMATION]
+                }
+                return self.async_create_entry(data={**self._entered, **switch})
+            errors = {options_form.CONF_UNDERSTOOD: "emergency_not_confirmed"}
+        options = self.config_entry.options
+        shown = user_input or {
+            options_form.CONF_UNDERSTOOD: options.get(CONF_EMERGENCY, False),
+            CONF_EMERGENCY_FROM_AUTOMATION: options.get(CONF_EMERGENCY_FROM_AUTOMATION, False),
+        }
+        return self.async_show_form(
+            step_id="emergency",
+            data_schema=self.add_suggested_values_to_schema(options_form.EMERGENCY_SCHEMA, shown),
+            errors=errors,
+        )
+
+    def _kept(self, entered: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is kept of what was entered; raises NumberInvalidError, OptionError."""
+        return {
+            CONF_DOOR_PHONES: list(dict.fromkeys(map(normalize, entered[CONF_DOOR_PHONES]))),
+            CONF_CALL_WAITING: entered[CONF_CALL_WAITING],
+            CONF_CODECS: entered[CONF_CODECS],
+            **options_form.read(entered, self.config_entry.data[CONF_GATEWAY]),
+        }
+
+    def _book(self) -> Book:
+        """Return the extensions as calls have corrected them, or as they were entered."""
+        if self.config_entry.state is ConfigEntryState.LOADED:
+            line: Line = self.config_entry.runtime_data
+            return line.dialler.book
+        return DiallingOptions.read(self.config_entry.options).book
 
 
 def _entry_data(entered: Mapping[str, Any]) -> dict[str, Any]:

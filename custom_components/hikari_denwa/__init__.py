@@ -6,11 +6,12 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
+from . import problems
 from .actions import async_setup_actions
 from .const import DOMAIN, PLATFORMS
 from .engine import shared_engine
 from .exceptions import shown_placeholders
-from .experience_store import DATA_EXPERIENCE, ExperienceStore
+from .experience_store import DATA_EXPERIENCE, ExperienceStore, gateway_key
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
 from .telephony.errors import (
@@ -58,8 +59,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
         await line.async_stop()
         await engine.release()
         if isinstance(error, TelephonyError):
+            problems.async_note_failure(hass, entry, error)
             raise _setup_failed(error) from error
         raise
+    problems.async_watch(hass, entry)
     return True
 
 
@@ -69,7 +72,17 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
         return False
     await entry.runtime_data.async_stop()
     await shared_engine(hass).release()
+    problems.async_clear(hass, entry)
     return True
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
+    """Leave nothing of a line: neither its problems nor, with the last, what calls taught."""
+    problems.async_clear(hass, entry)
+    key = gateway_key(entry)
+    others = hass.config_entries.async_entries(DOMAIN)
+    if (store := hass.data.get(DATA_EXPERIENCE)) and key not in map(gateway_key, others):
+        store.forget(key)
 
 
 def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:

@@ -41,6 +41,8 @@ from .telephony.compatibility import (
 )
 from .telephony.engine.protocol import CallEvent, CallProgress, FamilyChoice
 from .telephony.errors import (
+    CalleeNeedsIPv4Error,
+    EmergencyNeedsIPv4Error,
     FamilyMissingError,
     LineBusyError,
     LineNotRegisteredError,
@@ -105,6 +107,7 @@ class Dialler:
     def __init__(self, line: Line) -> None:
         """Take the line whose calls these are."""
         self.options = DiallingOptions.read(line.entry.options)
+        self.missed_ipv4 = False
         self.notes: deque[AttemptNote] = deque(maxlen=REMEMBERED_ATTEMPTS)
         self._line = line
         self._gateway = gateway_key(line.entry)
@@ -278,6 +281,9 @@ class Dialler:
     def _begin(self, judged: Verdict, options: DialOptions) -> _Dialling:
         """Begin with the first attempt of a verdict. Raises why there is none."""
         if error := judged.error():
+            if isinstance(error, CalleeNeedsIPv4Error | EmergencyNeedsIPv4Error):
+                self.missed_ipv4 = True
+                self._line.refresh()
             raise error
         first = next_attempt(judged, ())
         if first is None:

@@ -1,6 +1,7 @@
 """Dialling as the verdict says: over which family, once more after a refusal, never again."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -12,6 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUs
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.hikari_denwa.const import DOMAIN
+from custom_components.hikari_denwa.diagnostics import async_get_config_entry_diagnostics
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import EndReason, Family
 from custom_components.hikari_denwa.telephony.engine.protocol import CallProgress
@@ -551,3 +553,32 @@ async def test_region_is_guessed_from_the_domain(
         assert line.dialler.region == region
     engine.client.listener().registration_changed(registered("line-1", domain="notntt-east.ne.jp"))
     assert line.dialler.region == "unknown"
+
+
+async def test_diagnostics(
+    hass: HomeAssistant, engine: FakeEngine, dual: Line, entry: MockConfigEntry
+) -> None:
+    """One block shows paths, what verdicts are made of, and attempts; nobody is recognised."""
+    await act(hass, "dial", number=OUTSIDE)
+    refuse(engine, warning=301)
+    await hass.async_block_till_done()
+    engine.client.listener().call_event(connected("out-1"))
+    block = (await async_get_config_entry_diagnostics(hass, entry))["compatibility"]
+    assert [
+        (attempt["family"], attempt["status"], attempt["warning"], attempt["moved"])
+        for attempt in block["attempts"]
+    ] == [("ipv6", 488, 301, False), ("ipv4", None, None, True)]
+    assert block["attempts"][0]["number"] == "031*******"
+    assert block["experience"] == [
+        {
+            "number": "031*******",
+            "kind": "landline",
+            "outcomes": [["ipv6", "family_refused"], ["ipv4", "reached"]],
+        }
+    ]
+    assert block["paths"]["ipv4"]["gateway_answers"] is True
+    assert block["region"] == "unknown"
+    text = json.dumps(block)
+    assert OUTSIDE not in text
+    assert "5678" not in text
+    assert "Home" not in text

@@ -28,7 +28,7 @@ from scripts import environment
 
 ROOT = environment.ROOT
 SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers")
-PEERS = {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"}
+PEERS = {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester", "tayga": "tayga"}
 PYTEST_NO_TESTS = 5
 # Suites that wait more than they compute, and how many of their tests run at a time.
 AT_ONCE = {"unit": 3, "conformance": 4}

@@ -14,7 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa.const import DOMAIN
-from custom_components.hikari_denwa.engine import shared_engine
+from custom_components.hikari_denwa.engine import engine_keeper
 from tests.home_gateway.call import Side
 from tests.home_gateway.config import Family
 from tests.home_gateway.gateway import HomeGateway
@@ -109,7 +109,7 @@ async def house(hass: HomeAssistant, request: pytest.FixtureRequest) -> AsyncIte
         for entry in hass.config_entries.async_entries(DOMAIN):
             await hass.config_entries.async_unload(entry.entry_id)
         await gateway.unregistered()
-        assert shared_engine(hass).client is None
+        assert engine_keeper(hass).clients == ()
         assert gateway.violations == []
 
 
@@ -212,8 +212,7 @@ async def test_engine_is_killed_in_a_call(line: House) -> None:
     await line.event("incoming")
     await line.act("answer")
     await line.event("connected")
-    client = shared_engine(line.hass).client
-    assert client is not None
+    (client,) = engine_keeper(line.hass).clients
     assert client.pid is not None
     os.kill(client.pid, signal.SIGKILL)
     assert (await line.event("ended"))["reason"] == "engine_lost"

@@ -1,7 +1,8 @@
 """Draw the brand images of the integration: a telephone receiver that rings with light.
 
 Home Assistant serves them from the integration's ``brand`` folder, and two of them stand for
-the app in its store. Run by hand when the design changes, in the environment of ``scripts/environment.py newest``:
+the app in its store. Run by hand when the design changes, in the environment of
+``scripts/environment.py newest``:
 
     python -m scripts.draw_brand FONT.ttf
 

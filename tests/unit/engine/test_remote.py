@@ -323,7 +323,16 @@ def test_addresses(entered: str, kept: str) -> None:
 
 @pytest.mark.parametrize(
     "entered",
-    ["", "   ", "ftp://x", "http://", "http://x:99999", "http://u:secret@x", "http://x/?token=s"],
+    [
+        "",
+        "   ",
+        "ftp://x",
+        "http://",
+        "http://x:99999",
+        "http://u:secret@x",
+        "http://x/?token=s",
+        "x y",
+    ],
 )
 def test_no_addresses(entered: str) -> None:
     """They are refused, and no password is shown."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
-from ..errors import EngineCertificateError, EngineUrlError
+from ..address import normalize
+from ..errors import AddressError, EngineCertificateError, EngineUrlError
 from .child import RunningEngine
 
 DEFAULT_PORT = 17060
@@ -25,8 +26,9 @@ def engine_url(text: str) -> str:
     try:
         url = URL(written if "://" in written else f"http://{written}")
         scheme = _SCHEMES[url.scheme]
-        usable = bool(url.host) and url.user is None and not url.query_string and not url.fragment
-    except (ValueError, KeyError):
+        normalize(url.host or "")
+        usable = url.user is None and not url.query_string and not url.fragment
+    except (ValueError, KeyError, AddressError):
         usable = False
     if not usable:
         raise EngineUrlError(url=_without_secrets(text))

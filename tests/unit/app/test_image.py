@@ -229,3 +229,36 @@ def test_start_script_runs_on_the_oldest_python() -> None:
     """Nothing in it is younger than Python 3.11."""
     program = f"import ast; ast.parse(open({str(START)!r}).read(), feature_version=(3, 11))"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_compose_file_runs_the_same_image() -> None:
+    """Beside Home Assistant Container it is the app's image, on the host's network, as safe."""
+    compose = yaml.safe_load((ROOT / "docs/compose.yaml").read_text())
+    (service,) = compose["services"].values()
+    assert service["image"] == f"{CONFIG['image']}:{CONFIG['version']}"
+    assert service["network_mode"] == "host"
+    assert "privileged" not in service
+    assert "cap_add" not in service
+    (volume,) = service["volumes"]
+    assert volume.split(":") == [next(iter(compose["volumes"])), "/data"]
+    start = START.read_text()
+    for name in service["environment"]:
+        assert f'"{name}"' in start
+    for page in ("docs/engine.md", "docs/ja/engine.md"):
+        told = set(re.findall(r"`(HIKARI_\w+)`", (ROOT / page).read_text()))
+        assert told == set(re.findall(r'"(HIKARI_\w+)"', start))
+
+
+def test_release_builds_the_image_that_the_app_names() -> None:
+    """From the root of the repository, for both architectures."""
+    release = yaml.safe_load((ROOT / ".github/workflows/release.yaml").read_text())["jobs"]
+    (build,) = [
+        step for step in release["image"]["steps"] if "build-image@" in step.get("uses", "")
+    ]
+    assert build["with"]["context"] == "."
+    assert (ROOT / build["with"]["file"]) == APP / "Dockerfile"
+    (matrix,) = release["matrix"]["steps"]
+    (manifest,) = [step for step in release["manifest"]["steps"] if "uses" in step]
+    for step in (matrix, manifest):
+        assert CONFIG["image"].endswith("/" + step["with"]["image-name"])
+        assert set(json.loads(step["with"]["architectures"])) == set(CONFIG["arch"])

@@ -79,7 +79,9 @@ class House:
         """Wait for an event of the line; returns its attributes."""
 
         def found() -> list[State]:
-            return [event for event in self.events if event.attributes["event_type"] == event_type]
+            return [
+                event for event in self.events if event.attributes.get("event_type") == event_type
+            ]
 
         await self.until(lambda: bool(found()))
         return dict(found()[-1].attributes)

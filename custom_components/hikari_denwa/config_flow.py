@@ -213,6 +213,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
                 self._errors = {"base": error.reason}
                 self._placeholders = shown_placeholders(error)
             else:
+                self._errors, self._placeholders = {}, {}
                 await keeper.async_take_app(app)
                 # The Supervisor would remove an entry of the app's id together with the app.
                 await self.async_set_unique_id(None)

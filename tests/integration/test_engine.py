@@ -317,6 +317,7 @@ async def test_app_that_does_not_answer_is_not_taken(
     engine.start_errors.clear()
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
     assert result["step_id"] == "user"
+    assert not result["errors"]
 
 
 @pytest.mark.parametrize("changes", [{"url": "nonsense://x"}, {"url": ""}])

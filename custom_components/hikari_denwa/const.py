@@ -31,6 +31,11 @@ CONF_ALLOWED_COSTS: Final = "allowed_costs"
 CONF_BLOCKED_NUMBERS: Final = "blocked_numbers"
 CONF_EMERGENCY: Final = "emergency"
 CONF_EMERGENCY_FROM_AUTOMATION: Final = "emergency_from_automation"
+CONF_ENGINE: Final = "engine"
+CONF_ENGINE_INTERPRETER: Final = "engine_interpreter"
+CONF_ENGINE_URL: Final = "engine_url"
+CONF_ENGINE_TOKEN: Final = "engine_token"  # noqa: S105 - the name of a field
+CONF_ENGINE_FINGERPRINT: Final = "engine_fingerprint"
 SECTION_ADVANCED: Final = "advanced"
 
 DEFAULT_PORT: Final = 5060

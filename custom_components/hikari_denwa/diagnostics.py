@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 
 from .calls import Call
 from .const import CONF_DOOR_PHONES, CONF_GATEWAY, CONF_USER_ID
-from .engine import shared_engine
+from .engine import EngineChoice, engine_keeper
 from .line import HikariConfigEntry, Line
 from .telephony.calls import Family
 from .telephony.paths import FamilyPath
@@ -26,8 +26,9 @@ async def async_get_config_entry_diagnostics(
     """Return the line's state, its last calls, and the engine behind it."""
     line = entry.runtime_data
     state = line.state
-    client = shared_engine(hass).client
-    welcome = client.welcome if client else None
+    keeper = engine_keeper(hass)
+    lease = keeper.lease(entry.entry_id)
+    welcome = lease.client.welcome if lease else None
     return {
         "entry": {
             "data": async_redact_data(
@@ -46,7 +47,10 @@ async def async_get_config_entry_diagnostics(
         "call": _call(state.call) if state.call else None,
         "last_calls": [{"event": update.type, **_call(update.call)} for update in line.finished],
         "engine": {
-            "running": client is not None and client.running,
+            "chosen": EngineChoice.of_options(entry.options).kind,
+            "app": await keeper.async_app() is not None,
+            "problem": lease.problem.reason if lease and lease.problem else None,
+            "running": welcome is not None,
             "backend": welcome.backend if welcome else None,
             "version": welcome.version if welcome else None,
             "families": list(welcome.families) if welcome else None,

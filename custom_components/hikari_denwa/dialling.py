@@ -437,6 +437,7 @@ class Dialler:
             other: Line = entry.runtime_data
             if (
                 other is not self._line
+                and other.client is self._line.client
                 and other.state.registered
                 and other.state.call is None
                 and _port(other) == _port(self._line)

@@ -12,8 +12,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.path_cures import moved_address
 from custom_components.hikari_denwa.problems import Problem
-from custom_components.hikari_denwa.repairs import moved_address
 from custom_components.hikari_denwa.telephony.calls import Family
 from custom_components.hikari_denwa.telephony.engine.protocol import FamilyChoice
 from custom_components.hikari_denwa.telephony.errors import (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.config_entries import (
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
     OptionsFlowWithReload,
@@ -26,11 +27,16 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
+from . import options_form
 from .const import (
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
+    CONF_EMERGENCY,
+    CONF_EMERGENCY_FROM_AUTOMATION,
+    CONF_ENGINE,
     CONF_EXTENSION,
     CONF_FAMILY,
     CONF_GATEWAY,
@@ -39,18 +45,23 @@ from .const import (
     DOMAIN,
     SECTION_ADVANCED,
 )
-from .engine import shared_engine
+from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
+from .engine_flow import EngineOptions
 from .exceptions import shown_placeholders
-from .line import line_config
+from .line import Line, line_config
+from .options import DiallingOptions
 from .telephony import address
 from .telephony.engine.protocol import FamilyChoice, SoundCodec
+from .telephony.engine.remote import engine_url
 from .telephony.errors import (
     AddressError,
     CredentialsRejectedError,
+    EngineUrlError,
     ExtensionUnavailableError,
     NumberInvalidError,
     TelephonyError,
 )
+from .telephony.experience import Book
 from .telephony.numbers import normalize
 
 if TYPE_CHECKING:
@@ -118,6 +129,14 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.LIST,
             )
         ),
+        **options_form.FIELDS,
+        vol.Optional(CONF_ENGINE): SelectSelector(
+            SelectSelectorConfig(
+                options=[kind.value for kind in EngineKind],
+                translation_key=CONF_ENGINE,
+                mode=SelectSelectorMode.DROPDOWN,
+            )
+        ),
     }
 )
 
@@ -142,6 +161,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         """Begin without an error to show."""
         self._errors: dict[str, str] = {}
         self._placeholders: dict[str, str] = {}
+        self._app: EngineApp | None = None
 
     @staticmethod
     @callback
@@ -159,6 +179,56 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             )
         return self._form("user", _USER_SCHEMA, user_input)
 
+    @override
+    async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
+        """Take note of the app that runs the engine; it starts and tells of itself anew each time.
+
+        An app that is known already but moved, or has another token, is followed at once.
+        """
+        try:
+            app = EngineApp(
+                uuid=discovery_info.uuid,
+                name=discovery_info.name,
+                url=engine_url(str(discovery_info.config["url"])),
+                token=str(discovery_info.config["token"]),
+            )
+        except KeyError, EngineUrlError:
+            return self.async_abort(reason="app_not_understood")
+        await self.async_set_unique_id(app.uuid)
+        self._abort_if_unique_id_configured()
+        keeper = engine_keeper(self.hass)
+        if (known := await keeper.async_app()) and known.uuid == app.uuid:
+            await keeper.async_take_app(app)
+            return self.async_abort(reason="app_known")
+        self._app = app
+        self.context["title_placeholders"] = {"name": app.name}
+        return await self.async_step_hassio_confirm()
+
+    async def async_step_hassio_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Have the lines use the app, or set the first line up with it."""
+        app = self._app
+        if app is None:
+            return self.async_abort(reason="app_not_understood")
+        keeper = engine_keeper(self.hass)
+        if user_input is not None:
+            choice = EngineChoice(kind=EngineKind.REMOTE, url=app.url, token=app.token)
+            try:
+                await keeper.async_try(choice, None)
+            except TelephonyError as error:
+                self._errors = {"base": error.reason}
+                self._placeholders = shown_placeholders(error)
+            else:
+                self._errors, self._placeholders = {}, {}
+                await keeper.async_take_app(app)
+                # The Supervisor would remove an entry of the app's id together with the app.
+                await self.async_set_unique_id(None)
+                if self._async_current_entries(include_ignore=False):
+                    return self.async_abort(reason="app_taken")
+                return await self.async_step_user()
+        return self._form("hassio_confirm", vol.Schema({}), None, app=app.name)
+
     async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Ask anew for what the gateway rejected."""
         return await self.async_step_reauth_confirm()
@@ -168,7 +238,9 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Take another user ID and password."""
         entry = self._get_reauth_entry()
-        if user_input is not None and (data := await self._proved({**entry.data, **user_input})):
+        if user_input is not None and (
+            data := await self._proved({**entry.data, **user_input}, entry.options)
+        ):
             return self.async_update_reload_and_abort(entry, data=data)
         return self._form(
             "reauth_confirm", _REAUTH_SCHEMA, user_input or entry.data, name=entry.title
@@ -181,7 +253,8 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         entry = self._get_reconfigure_entry()
         if user_input is not None:
             password = user_input.get(CONF_PASSWORD) or entry.data[CONF_PASSWORD]
-            if data := await self._proved({**user_input, CONF_PASSWORD: password}):
+            changed = {**user_input, CONF_PASSWORD: password}
+            if data := await self._proved(changed, entry.options):
                 return self.async_update_reload_and_abort(entry, data=data)
         suggested = {**entry.data, SECTION_ADVANCED: {CONF_PORT: entry.data[CONF_PORT]}}
         return self._form("reconfigure", _RECONFIGURE_SCHEMA, user_input or suggested)
@@ -208,14 +281,18 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders={**placeholders, **self._placeholders},
         )
 
-    async def _proved(self, entered: Mapping[str, Any]) -> dict[str, Any] | None:
+    async def _proved(
+        self, entered: Mapping[str, Any], options: Mapping[str, Any] | None = None
+    ) -> dict[str, Any] | None:
         """Return the data of an entry if the gateway takes it, else keep the errors to show."""
         try:
             data = _entry_data(entered)
             self._async_abort_entries_match(
                 {key: data[key] for key in (CONF_GATEWAY, CONF_EXTENSION)}
             )
-            async with shared_engine(self.hass).use() as client:
+            async with engine_keeper(self.hass).use(
+                EngineChoice.of_options(options or {}), needed_family(data)
+            ) as client:
                 await client.probe(line_config(data, {}))
         except InputError as error:
             self._errors, self._placeholders = {error.field: error.reason}, error.placeholders
@@ -227,8 +304,13 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         return None
 
 
-class HikariDenwaOptionsFlow(OptionsFlowWithReload):
-    """Asks which callers are door phones, what becomes of a second call, and how to speak."""
+class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
+    """Asks which callers are door phones, what becomes of a second call, and what to dial how."""
+
+    def __init__(self) -> None:
+        """Begin with nothing entered."""
+        self._entered: dict[str, Any] = {}
+        self._engine_kind: str | None = None
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Take numbers and extensions, as people write them."""
@@ -236,25 +318,70 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
         placeholders: dict[str, str] = {}
         if user_input is not None:
             try:
-                callers = dict.fromkeys(map(normalize, user_input[CONF_DOOR_PHONES]))
+                self._entered = self._kept(user_input)
             except NumberInvalidError as error:
                 errors, placeholders = {CONF_DOOR_PHONES: error.reason}, error.placeholders
+            except options_form.OptionError as error:
+                errors, placeholders = {"base": error.reason}, error.placeholders
             else:
-                return self.async_create_entry(
-                    data={
-                        CONF_DOOR_PHONES: list(callers),
-                        CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
-                        CONF_CODECS: user_input[CONF_CODECS],
-                    }
-                )
+                self._engine_kind = user_input.get(CONF_ENGINE)
+                if self._entered[CONF_EMERGENCY]:
+                    return await self.async_step_emergency()
+                return await self.async_choose_engine(self._engine_kind, self._entered)
+        options = self.config_entry.options
+        shown = user_input or {
+            CONF_ENGINE: EngineKind.AUTOMATIC.value,
+            **options,
+            **options_form.suggested(options, self._book()),
+        }
         return self.async_show_form(
             step_id="init",
-            data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA, user_input or self.config_entry.options
-            ),
+            data_schema=self.add_suggested_values_to_schema(_OPTIONS_SCHEMA, shown),
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    async def async_step_emergency(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Name the risks of emergency calls, and have them confirmed."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            if user_input[options_form.CONF_UNDERSTOOD]:
+                switch = {
+                    CONF_EMERGENCY_FROM_AUTOMATION: user_input[CONF_EMERGENCY_FROM_AUTOMATION]
+                }
+                return await self.async_choose_engine(
+                    self._engine_kind, {**self._entered, **switch}
+                )
+            errors = {options_form.CONF_UNDERSTOOD: "emergency_not_confirmed"}
+        options = self.config_entry.options
+        shown = user_input or {
+            options_form.CONF_UNDERSTOOD: options.get(CONF_EMERGENCY, False),
+            CONF_EMERGENCY_FROM_AUTOMATION: options.get(CONF_EMERGENCY_FROM_AUTOMATION, False),
+        }
+        return self.async_show_form(
+            step_id="emergency",
+            data_schema=self.add_suggested_values_to_schema(options_form.EMERGENCY_SCHEMA, shown),
+            errors=errors,
+        )
+
+    def _kept(self, entered: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is kept of what was entered; raises NumberInvalidError, OptionError."""
+        return {
+            **self.config_entry.options,
+            CONF_DOOR_PHONES: list(dict.fromkeys(map(normalize, entered[CONF_DOOR_PHONES]))),
+            CONF_CALL_WAITING: entered[CONF_CALL_WAITING],
+            CONF_CODECS: entered[CONF_CODECS],
+            **options_form.read(entered, self.config_entry.data[CONF_GATEWAY]),
+        }
+
+    def _book(self) -> Book:
+        """Return the extensions as calls have corrected them, or as they were entered."""
+        if self.config_entry.state is ConfigEntryState.LOADED:
+            line: Line = self.config_entry.runtime_data
+            return line.dialler.book
+        return DiallingOptions.read(self.config_entry.options).book
 
 
 def _entry_data(entered: Mapping[str, Any]) -> dict[str, Any]:

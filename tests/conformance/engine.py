@@ -14,6 +14,8 @@ from custom_components.hikari_denwa.telephony.engine.surroundings import environ
 from custom_components.hikari_denwa.telephony.errors import EngineStartError
 from tests.home_gateway.config import Family
 
+from . import engine_with_names
+
 NATIVE, PJSUA2 = "native", "pjsua2"
 END_SECONDS = 10
 CACHED_PJSUA2 = Path(__file__).parents[2] / ".cache/environments/pjsua2/bin/python"
@@ -23,17 +25,23 @@ CACHED_PJSUA2 = Path(__file__).parents[2] / ".cache/environments/pjsua2/bin/pyth
 class Subject:
     """A back end, the interpreter that runs it, and the families over which it is asked.
 
-    ``missing`` says why there is no such interpreter here.
+    ``both`` if it can move a line to the other family. ``missing`` says why there is no such
+    interpreter here.
     """
 
     backend: str
     families: tuple[Family, ...]
+    both: bool = True
     interpreter: str = sys.executable
     missing: str | None = None
 
     def launcher(self) -> ChildLauncher:
-        """Return what starts it."""
-        return ChildLauncher(backend=self.backend, interpreter=self.interpreter)
+        """Return what starts an engine that knows the name with both families."""
+        return ChildLauncher(
+            backend=self.backend,
+            interpreter=self.interpreter,
+            script=Path(engine_with_names.__file__),
+        )
 
 
 def subjects() -> list[Subject]:
@@ -49,16 +57,24 @@ def subjects() -> list[Subject]:
         Subject(
             PJSUA2,
             (Family.V6,),
-            named or "",
-            None if named else "HIKARI_PJSUA2_PYTHON names no interpreter whose pjsua2 has IPv6",
+            interpreter=named or "",
+            missing=None
+            if named
+            else "HIKARI_PJSUA2_PYTHON names no interpreter whose pjsua2 has IPv6",
         ),
         Subject(
             PJSUA2,
             (Family.V4,),
-            cached or named or "",
-            None if cached or named else f"no pjsua2 here: {reason}",
+            both=not cached,
+            interpreter=cached or named or "",
+            missing=None if cached or named else f"no pjsua2 here: {reason}",
         ),
     ]
+
+
+def launcher(backend: str) -> ChildLauncher:
+    """Return what starts an engine that knows that name."""
+    return ChildLauncher(backend=backend, script=Path(engine_with_names.__file__))
 
 
 @dataclass

@@ -14,6 +14,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallQuality,
     Dialled,
     LineConfig,
+    PathsChanged,
     RegistrationChanged,
     RegistrationState,
     SoundFrame,
@@ -42,6 +43,7 @@ class Scenario:
     patience: float = PATIENCE_SECONDS
     families: tuple[Family, ...] = BOTH
     alone: bool = False
+    moves: bool = False
 
     @property
     def name(self) -> str:
@@ -61,10 +63,12 @@ def scenario(
     patience: float = PATIENCE_SECONDS,
     families: tuple[Family, ...] = BOTH,
     alone: bool = False,
+    moves: bool = False,
 ) -> Callable[[Callable[[Stage], Awaitable[None]]], Callable[[Stage], Awaitable[None]]]:
     """Make a function a scenario; unless told otherwise its line is registered when it begins.
 
-    ``alone`` gives it an engine of its own, which it may end.
+    ``alone`` gives it an engine of its own, which it may end; ``moves`` tells that the line
+    moves to the other family, which not every back end has.
     """
 
     def add(run: Callable[[Stage], Awaitable[None]]) -> Callable[[Stage], Awaitable[None]]:
@@ -78,6 +82,7 @@ def scenario(
                 patience=patience,
                 families=families,
                 alone=alone,
+                moves=moves,
             )
         )
         return run
@@ -111,6 +116,9 @@ class Line:
         """Remember it."""
         self.frames.append(frame)
         self._told.set()
+
+    def paths_changed(self, event: PathsChanged) -> None:
+        """Pass over paths."""
 
     def engine_lost(self) -> None:
         """Count it."""
@@ -168,6 +176,11 @@ class Stage:
     def is_v6(self) -> bool:
         """Whether the leg is IPv6."""
         return self.family is Family.V6
+
+    @property
+    def bound(self) -> list[Family]:
+        """The families over which the gateway can make the line ring now."""
+        return [binding.family for binding in self.gateway.bindings("3")]
 
     def config(
         self, extension: str = "3", *, password: str | None = None, user_id: str | None = None

@@ -29,7 +29,9 @@ def _cases() -> Iterator[object]:
                 )
                 continue
             for item in SCENARIOS:
-                if family not in item.families or (subject.backend, item.name) in DIFFERENT:
+                if family not in item.families or (item.moves and not subject.both):
+                    continue
+                if (subject.backend, item.name) in DIFFERENT:
                     continue
                 marks = [pytest.mark.assumption] if item.assumption else []
                 name = f"{subject.backend}-{family}-{item.name}"

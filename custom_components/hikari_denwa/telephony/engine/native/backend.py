@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 from ...calls import Family
 from ..agents import AgentBackend, LineListener, routes_from
 from ..backend import Account, BackendListener
 from ..sip.transport import UdpTransport
+from .rtp.pacing import Pacer
 from .rtp.session import RtpSession
 from .sip.media import OpenSound
 from .sip.user_agent import UserAgent
@@ -19,12 +21,11 @@ class NativeBackend(AgentBackend):
     name = "native"
     families = (Family.IPV6, Family.IPV4)
 
-    def __init__(
-        self, listener: BackendListener, *, open_sound: OpenSound = RtpSession.open
-    ) -> None:
+    def __init__(self, listener: BackendListener, *, open_sound: OpenSound | None = None) -> None:
         """Keep who is told; `open_sound` makes the RTP session of a call."""
         super().__init__(listener)
-        self._open_sound = open_sound
+        pacer = Pacer(asyncio.get_running_loop())
+        self._open_sound = open_sound or functools.partial(RtpSession.open, pacer=pacer)
 
     async def start(self) -> None:
         """Make ready: there is nothing to do."""

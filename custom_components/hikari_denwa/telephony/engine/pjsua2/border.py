@@ -26,6 +26,7 @@ from ..sip.binding import CHALLENGES, is_stale
 from ..sip.digest import parse_challenges, strongest
 from ..sip.manners import ALLOWED, EXTENSIONS, Manners
 from ..sip.messages import MessageError, Request, Response, is_keep_alive, parse
+from ..sip.own_requests import OwnRequests
 from ..sip.trace import readable
 from ..sip.transport import Address, UdpTransport, reply_destination
 from ..sip.uri import NameAddress, SipUri, Uri, Via
@@ -101,6 +102,10 @@ class Border:
         self._go_on = go_on
         self._name = name
         self._loop = asyncio.get_running_loop()
+        self.own_requests = OwnRequests(
+            transport.local,
+            lambda datagram: transport.send(datagram, (account.gateway, account.port)),
+        )
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._dialogs: set[DialogId] = set()
         self._passed: dict[str, None] = {}
@@ -166,6 +171,7 @@ class Border:
         for pending in tuple(self._pending.values()):
             self._answer_inside(pending, 503)
         self._pending.clear()
+        self.own_requests.fail()
         self._line.unreachable()
 
     # From pjsua2.
@@ -326,6 +332,8 @@ class Border:
 
     def _response_comes_in(self, response: Response, at: float) -> None:
         """Let pjsua2 have the response to a request of its own."""
+        if self.own_requests.take(response):
+            return
         via = response.via
         key = via.branch or "", response.cseq.method
         pending = self._pending.get(key)

@@ -161,6 +161,7 @@ class Call:
         call: str,
         channel: int,
         we_call: bool,
+        codecs: tuple[sdp.Codec, ...],
         index: int = -1,
     ) -> None:
         """Take the names that the engine gives the call, and pjsua2's ``index`` of one."""
@@ -171,7 +172,7 @@ class Call:
         self.connected = False
         self.over = False
         self.held = False
-        self.codecs = around.codecs
+        self.codecs = codecs
         self.call_id = ""
         self._around = around
         self._loop = asyncio.get_running_loop()
@@ -187,7 +188,8 @@ class Call:
         self._told_held = False
         self._holding = False
         self._agreed_holding = False
-        self._change: asyncio.Future[int] | None = None
+        self._wish: asyncio.Task[bool] | None = None
+        self._reinvite: asyncio.Future[int] | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._bye_came = False
         self._ended_by_us: EndReason | None = None
@@ -264,16 +266,27 @@ class Call:
     async def hold(self, *, held: bool) -> None:
         """Put the call on hold, or take it back (RFC 3264 §8.4), by a re-INVITE.
 
-        Returns when the far side has agreed. Raises CallNotConnectedError, and HoldRefusedError
-        if it does not agree, or if another such wish is still open; then all is as before.
+        Returns when the far side has agreed, also to the same wish of somebody else that is still
+        open. Raises CallNotConnectedError, and HoldRefusedError if it does not agree, or if the
+        opposite wish is still open; then all is as before.
         """
         if not self.connected:
             raise CallNotConnectedError
+        wish = self._wish
         if self._holding is held:
-            return
-        if self._change:
+            if wish is None:
+                return
+        elif wish:
             raise HoldRefusedError
-        self._holding = held
+        else:
+            self._holding = held
+            self._wish = wish = asyncio.create_task(self._change(held=held))
+        # Whoever stops waiting does not stop the others.
+        if not await asyncio.shield(wish):
+            raise HoldRefusedError
+
+    async def _change(self, *, held: bool) -> bool:
+        """Offer until the far side agrees or refuses; both sides' offers may meet (§14.1)."""
         status = 0
         for _ in range(_MOST_CHANGES):
             status = await self._ask_for_change(held=held)
@@ -281,20 +294,24 @@ class Call:
                 break
             wait = _GLARE_OF_CALLER if self.we_call else _GLARE_OF_CALLEE
             await asyncio.sleep(random.uniform(*wait))  # noqa: S311 - a delay
+        self._wish = None
         if status // 100 != 2 or self.ended:
             self._holding = self._agreed_holding
-            raise HoldRefusedError
+            return False
         self._agreed_holding = held
         self._around.tell(
             CallHeld(at=self._around.now(), line=self.line, call=self.call, held=held, here=True)
         )
+        return True
 
     async def _ask_for_change(self, *, held: bool) -> int:
         """Send one re-INVITE and return its final status; 491 if none can be sent now."""
+        if self.ended:
+            return 0
         parameters = pj.CallOpParam(USUAL_SETTINGS)
         set_kinds(parameters.opt)
-        change: asyncio.Future[int] = self._loop.create_future()
-        self._change = change
+        answer: asyncio.Future[int] = self._loop.create_future()
+        self._reinvite = answer
         try:
             async with asyncio.timeout(_CHANGE_SECONDS):
                 if held:
@@ -302,13 +319,13 @@ class Call:
                 else:
                     parameters.opt.flag |= pj.PJSUA_CALL_UNHOLD
                     self._handle.reinvite(parameters)
-                return await change
+                return await answer
         except pj.Error:
             return _REQUEST_PENDING
         except TimeoutError:
             return 408
         finally:
-            self._change = None
+            self._reinvite = None
 
     def goes_out(self, message: Request | Response) -> None:
         """See a message of ours leave."""
@@ -367,11 +384,11 @@ class Call:
 
     def transaction_changed(self, method: str, status: int, *, ours: bool, over: bool) -> None:
         """Hear how a request within the call fares."""
-        if ours and over and method == "INVITE" and self._change and not self._change.done():
-            if status in (401, 407):
-                # It is sent again with credentials.
-                return
-            self._change.set_result(status)
+        answer = self._reinvite
+        # After a challenge it is sent again with credentials.
+        final = ours and over and method == "INVITE" and status not in (401, 407)
+        if final and answer and not answer.done():
+            answer.set_result(status)
 
     def abort(self) -> None:
         """Let go of everything at once; nothing is sent and the end is told if it was not."""
@@ -457,8 +474,8 @@ class Call:
         self.ended = True
         self.connected = False
         self._stop_timers()
-        if self._change and not self._change.done():
-            self._change.set_result(0)
+        if self._reinvite and not self._reinvite.done():
+            self._reinvite.set_result(0)
         self._sound.close()
         if self._port:
             self._around.ports.give_back(self._port)
@@ -527,7 +544,15 @@ class IncomingCall(Call):
         invites: dict[str, tuple[Request, float]],
     ) -> None:
         """Take the INVITE that pjsua2 has a call for, of those that passed."""
-        super().__init__(around, account, call=call, channel=channel, we_call=False, index=index)
+        super().__init__(
+            around,
+            account,
+            call=call,
+            channel=channel,
+            we_call=False,
+            codecs=around.codecs,
+            index=index,
+        )
         self.call_id = str(self._handle.getInfo().callIdString)
         self._request, self._received_at = invites.pop(self.call_id)
         self._answering = False
@@ -644,9 +669,17 @@ class IncomingCall(Call):
 class OutgoingCall(Call):
     """An INVITE of ours, from its sending on."""
 
-    def __init__(self, around: Surroundings, account: Any, *, call: str, channel: int) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        account: Any,
+        *,
+        call: str,
+        channel: int,
+        codecs: tuple[sdp.Codec, ...],
+    ) -> None:
         """Take the names that the engine gives the call."""
-        super().__init__(around, account, call=call, channel=channel, we_call=True)
+        super().__init__(around, account, call=call, channel=channel, we_call=True, codecs=codecs)
         self._rang = False
         self._told: tuple[int, bool] | None = None
         self._early_media = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from ...errors import (
 from ..backend import Account, Registered
 from ..sip.binding import (
     address_of_record,
+    domain_in,
     error_of,
     granted_by,
     listed_in,
@@ -29,7 +31,9 @@ from ..sip.binding import (
     refresh_within,
     registrar_of,
 )
+from ..sip.digest import DigestClient
 from ..sip.keepalive import Keepalive
+from ..sip.manners import new_tag
 from ..sip.messages import Request, Response
 from ..sip.uri import NameAddress, SipUri
 from .border import Border
@@ -158,8 +162,33 @@ class Registration:
             self._may_be_bound = False
 
     async def remove(self, contact: SipUri, *, time_limit: float) -> None:
-        """Leave a former contact to run out: pjsua2 takes back no contact but an account's own."""
-        del contact, time_limit
+        """Remove a former contact of ours (§10.2.2), and find out whether ours is still there.
+
+        A gateway that keeps one binding for each extension may take the removal for ours. Waits
+        first, so that no two REGISTERs go out within a second. pjsua2 takes back no contact but
+        an account's own, so this one goes past it.
+        """
+        await asyncio.sleep(self._began_at + _SPACING - self._loop.time())
+        self._began_at = self._loop.time()
+        own = NameAddress(None, address_of_record(self.account))
+        request = Request("REGISTER", registrar_of(self.account))
+        headers = request.headers
+        headers.add("Max-Forwards", "70")
+        headers.add("From", str(own.with_tag(new_tag())))
+        headers.add("To", str(own))
+        headers.add("Call-ID", secrets.token_hex(16))
+        headers.add("CSeq", "1 REGISTER")
+        self._border.manners.finish(request, str(NameAddress(None, contact)))
+        headers.set("Contact", str(NameAddress(None, contact)))
+        headers.add("Expires", "0")
+        response = await self._border.own_requests.ask_as(
+            DigestClient(self.account.user_id, self.account.password),
+            request,
+            time_limit=time_limit,
+        )
+        listed = listed_in(response) if response else []
+        if not any(uri.matches(self.contact) for uri in listed):
+            self.verify()
 
     def verify(self) -> None:
         """Refresh at once, because the gateway may have forgotten us; but not twice a second."""
@@ -323,7 +352,9 @@ class Registration:
         granted = granted_by(response, self.contact, self._asked)
         if self._asked and not granted:
             return RegistrationRefusedError(code=str(response.status), phrase=response.reason)
-        registered = Registered(local_address=self.contact.host, expires=granted)
+        registered = Registered(
+            local_address=self.contact.host, expires=granted, domain=domain_in(response)
+        )
         if not self._asked:
             self.registered = None
             return registered

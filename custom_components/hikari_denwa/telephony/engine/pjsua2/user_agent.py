@@ -88,8 +88,11 @@ class UserAgent:
         """Tell whether there is a call that the user knows of."""
         return any(not call.ended for call in self._calls)
 
-    async def dial(self, number: str) -> PlacedCall:
-        """Send an INVITE; raises LineNotRegisteredError, LineBusyError, TooManyCallsError."""
+    async def dial(self, number: str, *, mu_law_only: bool = False) -> PlacedCall:
+        """Send an INVITE, with all codecs of the line or with one.
+
+        Raises LineNotRegisteredError, LineBusyError, TooManyCallsError.
+        """
         if self.registration.registered is None:
             raise LineNotRegisteredError
         if self.busy:
@@ -97,7 +100,13 @@ class UserAgent:
         registrar = registrar_of(self.account)
         target = SipUri(user=number, host=registrar.host, port=registrar.port)
         name, channel = self._names.next()
-        call = OutgoingCall(self, self.registration.handle, call=name, channel=channel)
+        call = OutgoingCall(
+            self,
+            self.registration.handle,
+            call=name,
+            channel=channel,
+            codecs=(sdp.PCMU,) if mu_law_only else self.codecs,
+        )
         call.start(str(NameAddress(None, target)))
         self._calls.append(call)
         return PlacedCall(call=name, channel=channel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...address import literal_family
 from ...errors import (
     CredentialsRejectedError,
     ExtensionUnavailableError,
@@ -96,6 +97,12 @@ def listed_in(response: Response) -> list[SipUri]:
         for contact in contacts
         if isinstance(contact.uri, SipUri) and contact.parameter("expires") != "0"
     ]
+
+
+def domain_in(response: Response) -> str | None:
+    """Give the domain of the identities that a registrar gives us (RFC 7315 §4.1)."""
+    hosts = (each.uri.host for each in response.associated if isinstance(each.uri, SipUri))
+    return next((host for host in hosts if literal_family(host) is None), None)
 
 
 def _unusual(port: int) -> int | None:

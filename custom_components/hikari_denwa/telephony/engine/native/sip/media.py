@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from ...protocol import SoundCodec, SoundQuality
+from ...protocol import SoundCodec, SoundDirection, SoundFrame, SoundQuality
 from ...sip import sdp
 from ...sip.sdp import Codec, Direction, MediaDescription, Refusal, SessionDescription
 from ..rtp.payload import PayloadFormat
 from ..rtp.quality import quality_of
-from ..rtp.session import PlayedFrame, RtpStatistics
+from ..rtp.session import RtpStatistics
 
 
 class Sound(Protocol):
     """The part of an RTP session that a call needs."""
 
-    streaming: bool
+    streaming: frozenset[SoundDirection]
 
     @property
     def local_port(self) -> int:
@@ -61,8 +61,9 @@ class OpenSound(Protocol):
         self,
         local_address: str,
         *,
-        on_frame: Callable[[PlayedFrame], None],
+        on_frame: Callable[[SoundFrame], None],
         on_digit: Callable[[str], None],
+        channel: int,
     ) -> Awaitable[Sound]:
         """Bind the ports; raises SoundPortsExhaustedError."""
 

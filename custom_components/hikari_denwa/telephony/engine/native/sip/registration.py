@@ -20,6 +20,7 @@ from ...backend import Account, Registered
 from ...sip.binding import (
     LONGEST_EXPIRES,
     address_of_record,
+    domain_in,
     error_of,
     granted_by,
     listed_in,
@@ -325,7 +326,9 @@ class Registration:
         if expires and not granted:
             self.registered = None
             return RegistrationRefusedError(code=str(response.status), phrase=response.reason)
-        registered = Registered(local_address=self.contact.host, expires=granted)
+        registered = Registered(
+            local_address=self.contact.host, expires=granted, domain=domain_in(response)
+        )
         if expires == 0:
             self.registered = None
             return registered

@@ -50,31 +50,26 @@ def subjects() -> list[Subject]:
     ``HIKARI_PJSUA2_PYTHON`` names an interpreter whose pjsua2 has IPv6; that of PyPI has not.
     """
     named = os.environ.get("HIKARI_PJSUA2_PYTHON")
-    cached = str(CACHED_PJSUA2) if CACHED_PJSUA2.exists() else None
-    reason = os.environ.get("HIKARI_PJSUA2_MISSING") or "scripts/test conformance installs it"
+    reason = os.environ.get("HIKARI_PJSUA2_MISSING")
+    cached = CACHED_PJSUA2.exists() and not reason
     return [
         Subject(NATIVE, (Family.V6, Family.V4)),
         Subject(
             PJSUA2,
             (Family.V6,),
             interpreter=named or "",
-            missing=None
-            if named
-            else "HIKARI_PJSUA2_PYTHON names no interpreter whose pjsua2 has IPv6",
+            missing=None if named else "HIKARI_PJSUA2_PYTHON names no pjsua2 that has IPv6",
         ),
         Subject(
             PJSUA2,
             (Family.V4,),
             both=not cached,
-            interpreter=cached or named or "",
-            missing=None if cached or named else f"no pjsua2 here: {reason}",
+            interpreter=str(CACHED_PJSUA2) if cached else named or "",
+            missing=None
+            if cached or named
+            else f"no pjsua2 here: {reason or 'scripts/test conformance installs it'}",
         ),
     ]
-
-
-def launcher(backend: str) -> ChildLauncher:
-    """Return what starts an engine that knows that name."""
-    return ChildLauncher(backend=backend, script=Path(engine_with_names.__file__))
 
 
 @dataclass

@@ -66,6 +66,13 @@ def test_scenarios_say_where_they_come_from() -> None:
     assert len({item.name for item in SCENARIOS}) == len(SCENARIOS)
 
 
+def test_what_is_decided_otherwise_is_little() -> None:
+    """Six scenarios at most, each of which there is, each with a sentence."""
+    assert len(DIFFERENT) <= 6
+    assert {name for _, name in DIFFERENT} <= {item.name for item in SCENARIOS}
+    assert all(reason.endswith(".") for reason in DIFFERENT.values())
+
+
 def test_page_lists_every_scenario() -> None:
     """docs/conformance.md is as ``python -m tests.conformance.document`` writes it."""
     assert page_with_tables(PAGE.read_text()) == PAGE.read_text()

@@ -28,6 +28,7 @@ class CallEventType(StrEnum):
       this follows ``answered`` when the gateway's ACK is there; an outgoing call has no
       ``answered``, because the far side's answer and the sound come as one.
     - ``dtmf``: the far side pressed a key.
+    - ``playback_done``: something was played into the call, to its end or not.
 
     Exactly one of these ends every call:
 
@@ -44,6 +45,7 @@ class CallEventType(StrEnum):
     ANSWERED = "answered"
     CONNECTED = "connected"
     DTMF = "dtmf"
+    PLAYBACK_DONE = "playback_done"
     ENDED = "ended"
     MISSED = "missed"
     REJECTED = "rejected"
@@ -167,12 +169,17 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class CallUpdate:
-    """Something that happened to a call, and the call after it; ``digit`` for dtmf."""
+    """Something that happened to a call, and the call after it.
+
+    ``digit`` for dtmf; ``media``, and how it came out, for playback_done.
+    """
 
     type: CallEventType
     call: Call
     who: str
     digit: str | None = None
+    media: str | None = None
+    playback: str | None = None
 
     def attributes(self) -> Mapping[str, Any]:
         """Return what an event entity shows; what is not known is left out."""
@@ -190,6 +197,8 @@ class CallUpdate:
             "family": call.family.value,
             "started": call.started.isoformat(),
             "digit": self.digit,
+            "media": self.media,
+            "playback": self.playback,
         }
         if ending := call.ending:
             shown |= {

@@ -27,6 +27,7 @@ from .const import (
     DOMAIN,
 )
 from .http import LiveStream, LiveStreams
+from .player import LinePlayer, Playback, PlaybackEnd
 from .telephony.calls import (
     CallDirection,
     CallState,
@@ -50,6 +51,7 @@ from .telephony.engine.protocol import (
     SoundCodec,
     SoundDirection,
     SoundFrame,
+    SoundPlayed,
     SoundQuality,
 )
 from .telephony.errors import (
@@ -136,6 +138,7 @@ class Line:
         self.number_to_dial = ""
         self.door_phones = frozenset(entry.options.get(CONF_DOOR_PHONES, ()))
         self.finished: deque[CallUpdate] = deque(maxlen=_REMEMBERED_CALLS)
+        self.player = LinePlayer(hass, client, self)
         self._streams = streams
         self._calls: dict[str, Call] = {}
         self._live: dict[str, LiveStream] = {}
@@ -242,8 +245,10 @@ class Line:
                     else replace(call, held=event.held)
                 )
                 self._current_changed()
+            case SoundPlayed():
+                self.player.played(call.id, event.number)
             case DtmfReceived():
-                self._tell(CallEventType.DTMF, call, event.digit)
+                self._tell(CallEventType.DTMF, call, digit=event.digit)
             case CallQuality():
                 self._note_quality(call, event.quality)
             case CallEnded():
@@ -254,6 +259,19 @@ class Line:
         """Pass the far side's sound on to who listens."""
         if frame.direction is SoundDirection.FAR and (live := self._hearing.get(frame.channel)):
             live.publish(frame.payload)
+
+    @callback
+    def playing_changed(self) -> None:
+        """Tell that what is played into a call is another."""
+        self._tell_state()
+
+    @callback
+    def playback_ended(self, call: Call, playback: Playback, end: PlaybackEnd) -> None:
+        """Tell that something has been played; the end of the call tells for itself."""
+        if playback.sound.title is not None and end is not PlaybackEnd.CALL_ENDED:
+            self._tell(
+                CallEventType.PLAYBACK_DONE, call, media=playback.sound.title, playback=end.value
+            )
 
     @callback
     def engine_lost(self) -> None:
@@ -415,6 +433,7 @@ class Line:
     def _replace(self, call: Call) -> None:
         """Keep a call as it is now."""
         self._calls[call.id] = call
+        self.player.call_changed(call)
 
     def _note_quality(self, call: Call, quality: SoundQuality) -> None:
         """Keep how a call sounds; no entity shows it, so nobody is told."""
@@ -454,6 +473,7 @@ class Line:
         """Note that a call is over."""
         del self._calls[call.id]
         finished = call.finished(at, ending)
+        self.player.call_changed(finished)
         if ending.reason in FAILURES:
             _LOGGER.warning(
                 "Call %s on line %s was ended by a failure: %s",
@@ -480,9 +500,9 @@ class Line:
             if not outcome.done():
                 outcome.set_result(call)
 
-    def _tell(self, event: CallEventType, call: Call, digit: str | None = None) -> CallUpdate:
+    def _tell(self, event: CallEventType, call: Call, **details: Any) -> CallUpdate:
         """Tell the listeners of calls."""
-        update = CallUpdate(type=event, call=call, who=self.who(call), digit=digit)
+        update = CallUpdate(type=event, call=call, who=self.who(call), **details)
         for listener in tuple(self._call_listeners):
             listener(update)
         return update
@@ -497,6 +517,10 @@ class Line:
         if state == self.state:
             return
         self.state = state
+        self._tell_state()
+
+    def _tell_state(self) -> None:
+        """Tell the listeners of the state."""
         for listener in tuple(self._state_listeners):
             listener()
 

@@ -1,5 +1,6 @@
 """An engine client without an engine: it takes commands and tells what a test wants told."""
 
+import asyncio
 from collections import defaultdict
 from typing import Any
 
@@ -25,6 +26,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     RegistrationState,
     SoundDirection,
     SoundFrame,
+    SoundPlayed,
     SoundQuality,
     Welcome,
 )
@@ -49,6 +51,9 @@ class FakeEngine:
         self.commands: list[tuple[Any, ...]] = []
         self.probed: list[LineConfig] = []
         self.early: list[Any] = []
+        self.plays = True
+        self.queued: list[bytes] = []
+        self.played: list[bytes] = []
         self.lose_while_dialling = False
 
     @property
@@ -78,6 +83,8 @@ class FakeClient:
         self.closed = False
         self.lines: dict[str, tuple[LineConfig, LineListener]] = {}
         self._last: dict[str, int] = defaultdict(int)
+        self._frames = 0
+        self._marks: list[tuple[int, int]] = []
 
     @property
     def welcome(self) -> Welcome | None:
@@ -152,6 +159,32 @@ class FakeClient:
     async def stream_sound(self, call: str, *, enabled: bool) -> None:
         """Switch the sound."""
         self.command("stream_sound", call, enabled)
+
+    async def clear_sound(self, call: str) -> None:
+        """Forget what is queued."""
+        self.command("clear_sound", call)
+        self._marks.clear()
+        self.engine.queued.clear()
+
+    def play(self, channel: int, payload: bytes, *, marked: bool = False) -> int:
+        """Queue a frame, which is heard at the next mark, or when the test wants that."""
+        self._frames += 1
+        self.engine.queued.append(payload)
+        if marked:
+            self._marks.append((channel, self._frames))
+            if self.engine.plays:
+                asyncio.get_running_loop().call_soon(self.tell_played)
+        return self._frames
+
+    def tell_played(self) -> None:
+        """Let everything be heard that is queued, and tell so."""
+        self.engine.played += self.engine.queued
+        self.engine.queued.clear()
+        marks, self._marks = self._marks, []
+        for channel, number in marks:
+            call = f"out-{channel - 100}" if channel > 100 else f"in-{channel}"
+            for _, listener in self.lines.values():
+                listener.call_event(SoundPlayed(at=AT + 8, line="", call=call, number=number))
 
     def command(self, name: str, *arguments: Any) -> None:
         """Note a command, and fail if the test wants that."""

@@ -297,6 +297,36 @@ class SoundPortsExhaustedError(CallError):
     reason = "sound_ports_exhausted"
 
 
+class SoundError(CallError):
+    """A sound cannot be played into a call, or be recorded."""
+
+    reason = "sound"
+
+
+class MediaUnreadableError(SoundError):
+    """The media cannot be read. Placeholders: media, detail."""
+
+    reason = "media_unreadable"
+
+
+class MediaUnsupportedError(SoundError):
+    """Media of a kind that is not played into calls. Placeholder: media."""
+
+    reason = "media_unsupported"
+
+
+class SpeechFailedError(SoundError):
+    """The text-to-speech engine gives no speech. Placeholder: detail."""
+
+    reason = "speech_failed"
+
+
+class FfmpegMissingError(SoundError):
+    """There is no ffmpeg that could decode or encode."""
+
+    reason = "ffmpeg_missing"
+
+
 class EngineError(TelephonyError):
     """The engine process fails us."""
 

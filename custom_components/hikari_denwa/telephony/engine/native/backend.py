@@ -19,7 +19,7 @@ from ...errors import (
     TelephonyError,
 )
 from ..backend import Account, Backend, BackendListener, PlacedCall, Registered
-from ..protocol import FRAME_BYTES, CallEvent, SoundFrame
+from ..protocol import FRAME_BYTES, CallEvent, SoundFlag, SoundFrame
 from .rtp.session import RtpSession
 from .sip.incoming import IncomingCall
 from .sip.media import OpenSound
@@ -209,8 +209,13 @@ class NativeBackend(Backend):
             return
         for session in self._sessions():
             if session.channel == frame.channel and not session.ended:
-                session.play(frame.payload)
+                mark = frame.number if frame.flags & SoundFlag.MARKED else None
+                session.play(frame.payload, mark=mark)
                 return
+
+    def clear_sound(self, call: str) -> None:
+        """Forget what is queued to be sent in a call."""
+        self._session(call).clear_sound()
 
     def _new_agent(self, line: str, account: Account, local_address: str) -> _Agent:
         """Open a socket and put a user agent on it."""

@@ -19,6 +19,14 @@ from .calls import Call
 from .const import DOMAIN
 from .exceptions import call_failed, translated_errors
 from .line import REJECT_STATUS, HikariConfigEntry, Line
+from .speaking_actions import (
+    ASK_FIELDS,
+    ERRAND_FIELDS,
+    ask_caller,
+    call_and_say,
+    check_numbers,
+    has_words,
+)
 from .telephony.calls import CallState
 
 if TYPE_CHECKING:
@@ -48,6 +56,7 @@ class Action(StrEnum):
     RESUME = "resume"
     SEND_DTMF = "send_dtmf"
     LISTEN = "listen"
+    ASK = "ask"
 
 
 class DialResult(StrEnum):
@@ -63,8 +72,9 @@ _SCHEMAS: Final = {
     Action.DIAL: vol.Schema(
         {
             **_LINE,
-            vol.Required(ATTR_NUMBER): vol.Any(str, int),
+            vol.Required(ATTR_NUMBER): vol.All(cv.ensure_list, [vol.Any(str, int)]),
             vol.Optional(ATTR_WAIT_FOR_ANSWER, default=False): cv.boolean,
+            **ERRAND_FIELDS,
         }
     ),
     Action.ANSWER: vol.Schema(_LINE),
@@ -86,6 +96,7 @@ _SCHEMAS: Final = {
             vol.Optional(ATTR_MEDIA_PLAYER, default=list): cv.entities_domain("media_player"),
         }
     ),
+    Action.ASK: vol.Schema({**_LINE, **ASK_FIELDS}),
 }
 
 
@@ -101,6 +112,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.RESUME: _resume,
         Action.SEND_DTMF: _send_dtmf,
         Action.LISTEN: _listen,
+        Action.ASK: _ask,
     }
     for action, handler in handlers.items():
         hass.services.async_register(
@@ -113,12 +125,16 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 
 
 async def _dial(call: ServiceCall) -> ServiceResponse:
-    """Place a call, and wait for its outcome if that is wanted.
+    """Place a call, and wait for its outcome if that is wanted; or call and say.
 
     A call that fails is an error, unless the response is asked for: then it tells why.
     """
     line = _line(call)
-    number = _as_written(call.data[ATTR_NUMBER])
+    numbers = [_as_written(number) for number in call.data[ATTR_NUMBER]]
+    check_numbers(call, numbers)
+    if has_words(call):
+        return await call_and_say(call, line, numbers)
+    (number,) = numbers
     with translated_errors():
         placed = await line.async_dial(number)
         if call.data[ATTR_WAIT_FOR_ANSWER]:
@@ -196,6 +212,11 @@ async def _listen(call: ServiceCall) -> ServiceResponse:
             context=call.context,
         )
     return {"url": url, "path": stream.path, "media_players": players}
+
+
+async def _ask(call: ServiceCall) -> ServiceResponse:
+    """Ask the other side of the call for keys."""
+    return await ask_caller(call, _line(call))
 
 
 def _as_written(number: str | int) -> str:

@@ -305,20 +305,20 @@ class Line:
         await self.client.answer(call.id)
         if (current := self._calls.get(call.id)) and current.answered is None:
             self._answered(current, dt_util.utcnow())
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_reject(self, status: int = REJECT_STATUS) -> Call:
         """Turn the incoming call that rings away, with a SIP status from 400 to 699."""
         call = self._ringing()
         await self.client.reject(call.id, status)
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_hang_up(self) -> Call:
         """End the call, whatever its state."""
         if (call := self.state.call) is None:
             raise CallUnknownError
         await self.client.hang_up(call.id)
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_hold(self, *, held: bool) -> Call:
         """Put the connected call on hold, or take it back; returns when the far side agreed.
@@ -329,7 +329,7 @@ class Line:
         if call is None or call.state is not CallState.TALKING:
             raise CallNotConnectedError
         await self.client.hold(call.id, held=held)
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_send_dtmf(self, digits: str) -> Call:
         """Send keypad digits as tones; returns when the last one has gone."""
@@ -337,11 +337,11 @@ class Line:
         if call is None or call.state is not CallState.TALKING:
             raise CallNotConnectedError
         await self.client.send_dtmf(call.id, digits)
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_outcome(self, call: Call, time_limit: float) -> Call:
         """Return a call as it is once it is connected or over, or after the seconds given."""
-        if (current := self._latest(call)).state is not CallState.DIALING:
+        if (current := self.latest(call)).state is not CallState.DIALING:
             return current
         outcome: asyncio.Future[Call] = self.hass.loop.create_future()
         self._waiting.setdefault(call.id, []).append(outcome)
@@ -349,7 +349,7 @@ class Line:
             async with asyncio.timeout(time_limit):
                 return await outcome
         except TimeoutError:
-            return self._latest(call)
+            return self.latest(call)
 
     @callback
     def live_stream(self) -> LiveStream:
@@ -395,7 +395,7 @@ class Line:
             early, self._early = self._early, []
             for event in early:
                 self.call_event(event)
-        return self._latest(call)
+        return self.latest(call)
 
     def _ringing(self) -> Call:
         """Return the incoming call that rings."""
@@ -404,7 +404,8 @@ class Line:
                 return call
         raise CallNotRingingError
 
-    def _latest(self, call: Call) -> Call:
+    @callback
+    def latest(self, call: Call) -> Call:
         """Return a call as it is now, or as it was when it ended."""
         if running := self._calls.get(call.id):
             return running

@@ -166,10 +166,12 @@ class CallPlayer:
         await self._clear()
 
     @callback
-    def skip(self) -> None:
-        """End what is being played, and go on with what waits."""
-        if self._performing:
-            self._performing[-1].skipped = True
+    def skip(self, playback: Playback | None = None) -> None:
+        """End a playing, that of now if none is named, and go on with what waits."""
+        if playback is None and self._performing:
+            playback = self._performing[-1]
+        if playback is not None:
+            playback.skipped = True
             self._changed.set()
 
     @callback

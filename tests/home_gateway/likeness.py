@@ -34,12 +34,14 @@ def compare(said: bytes, heard: bytes) -> Likeness:
 
     The middle of the sound is looked for; its ends then have to be where they belong.
     """
-    anchor = 2 * int(min(ANCHOR_SECONDS * RATE, len(said) // 2))
+    anchor = 2 * int(min(ANCHOR_SECONDS * RATE, len(said) // 4))
     middle = (len(said) - anchor) // 4 * 2
-    if len(heard) < anchor:
+    # To begin with digital silence is more than the search can take.
+    before = (len(heard) - len(heard.lstrip(b"\0"))) // 2 * 2
+    if len(heard) - before < anchor:
         raise ValueError("the recording is shorter than what is looked for")
-    at, _ = audioop.findfit(heard, said[middle : middle + anchor])
-    offset = 2 * at - middle
+    at, _ = audioop.findfit(heard[before:], said[middle : middle + anchor])
+    offset = before + 2 * at - middle
     padded = bytes(max(0, -offset)) + heard + bytes(len(said))
     there = padded[max(0, offset) :][: len(said)]
     if _likeness(said, there) < 0.5:

@@ -83,6 +83,7 @@ class FakeClient:
         self.closed = False
         self.lines: dict[str, tuple[LineConfig, LineListener]] = {}
         self._last: dict[str, int] = defaultdict(int)
+        self.connected: dict[str, bool] = {}
         self._frames = 0
         self._marks: list[tuple[int, int]] = []
 

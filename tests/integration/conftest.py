@@ -11,6 +11,7 @@ from unittest.mock import patch
 import audioop
 import pytest
 from homeassistant.components import tts
+from homeassistant.components.tts.const import DATA_COMPONENT
 from homeassistant.core import Event, HomeAssistant, State, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
@@ -57,15 +58,15 @@ class Voice(tts.TextToSpeechEntity):
     """Speaks a sentence whatever is asked, and notes how it was wanted."""
 
     _attr_name = "Voice"
-    _attr_supported_languages = ("en", "ja")
+    _attr_supported_languages = ["en", "ja"]  # noqa: RUF012 - theirs
     _attr_default_language = "en"
-    _attr_supported_options = (
+    _attr_supported_options = [  # noqa: RUF012 - theirs
         "voice",
         "preferred_format",
         "preferred_sample_rate",
         "preferred_sample_channels",
         "preferred_sample_bytes",
-    )
+    ]
     entity_id = "tts.voice"
 
     def __init__(self, folder: Path) -> None:
@@ -97,7 +98,7 @@ async def voice(hass: HomeAssistant, tmp_path: Path) -> AsyncIterator[Voice]:
         patch("homeassistant.components.tts._get_cache_files", return_value={}),
     ):
         assert await async_setup_component(hass, "tts", {})
-        await hass.data[tts.DATA_COMPONENT].async_add_entities([speaker])
+        await hass.data[DATA_COMPONENT].async_add_entities([speaker])
         yield speaker
 
 

@@ -66,6 +66,7 @@ async def test_device_and_entities(hass: HomeAssistant, line: Line) -> None:
     assert {entity.unique_id: entity.entity_id for entity in entities} == {
         "line-1_answer": "button.home_answer",
         "line-1_call": "event.home_call",
+        "line-1_call_sound": "media_player.home_call_sound",
         "line-1_call_state": "sensor.home_call_state",
         "line-1_dial": "button.home_dial",
         "line-1_doorbell": "event.home_doorbell",

@@ -4,10 +4,12 @@ import asyncio
 import json
 import wave
 from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from homeassistant.components.ffmpeg import get_ffmpeg_manager
 from homeassistant.core import HomeAssistant, State
 from homeassistant.exceptions import HomeAssistantError
 from yarl import URL
@@ -37,7 +39,7 @@ CALL_EVENT = "event.home_call"
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the far end's ear be open at once."""
-    monkeypatch.setattr(player_module, "SETTLE", player_module.timedelta())
+    monkeypatch.setattr(player_module, "SETTLE", timedelta())
 
 
 @pytest.fixture
@@ -154,8 +156,8 @@ async def test_what_cannot_be_played(
 
 async def test_no_ffmpeg(hass: HomeAssistant, talking: Line, media: Path) -> None:
     """That it is missing is said."""
-    sounds.get_ffmpeg_manager(hass)._bin = "/nonexistent/ffmpeg"
-    sounds.get_ffmpeg_manager(hass).__dict__.pop("binary", None)
+    get_ffmpeg_manager(hass)._bin = "/nonexistent/ffmpeg"
+    get_ffmpeg_manager(hass).__dict__.pop("binary", None)
     with pytest.raises(HomeAssistantError) as error:
         await play(hass, "media-source://media_source/local/sentence.wav")
     assert error.value.translation_key == "ffmpeg_missing"

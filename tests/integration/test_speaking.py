@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ pytestmark = needs_ffmpeg
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no time pass where nobody waits for anything."""
-    monkeypatch.setattr(player_module, "SETTLE", player_module.timedelta())
+    monkeypatch.setattr(player_module, "SETTLE", timedelta())
     monkeypatch.setattr(speaking, "OWN_FAULT_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(speaking, "ROUND_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(speaking, "_BETWEEN_SECONDS", 0.01)

@@ -149,8 +149,17 @@ def test_actions_agree() -> None:
     strings = load("strings.json")["services"]
     assert set(described) == set(strings) == set(Action)
     for action, description in described.items():
-        assert set(description["fields"]) == set(strings[action]["fields"]), action
-        for field in description["fields"].values():
+        fields: dict[str, Any] = {}
+        sections: dict[str, Any] = {}
+        for key, field in description["fields"].items():
+            if "fields" in field:
+                sections[key] = field
+                fields |= field["fields"]
+            else:
+                fields[key] = field
+        assert set(fields) == set(strings[action]["fields"]), action
+        assert set(sections) == set(strings[action].get("sections", {})), action
+        for field in fields.values():
             assert validate_selector(field["selector"])
 
 

@@ -28,13 +28,12 @@ EXPECTED = {
     "answer-my-mobile": ["hikari_denwa.answer"],
     "key-turns-on-the-light": ["light.turn_on"],
     "reject-withheld-at-night": ["hikari_denwa.reject"],
-    "water-leak": [
-        "hikari_denwa.dial",
-        "hikari_denwa.dial",
-        "hikari_denwa.send_dtmf",
-        "hikari_denwa.hang_up",
-    ],
+    "water-leak": ["hikari_denwa.dial", "notify.notify"],
     "listen": ["hikari_denwa.listen"],
+    "speak-into-the-call": ["tts.speak"],
+    "call-and-say": ["hikari_denwa.dial"],
+    "alarm-call": ["hikari_denwa.dial"],
+    "menu": ["hikari_denwa.ask", "light.turn_on", "hikari_denwa.hang_up"],
 }
 EVENT_TYPES = {"missed-call": "missed", "key-turns-on-the-light": "dtmf"}
 
@@ -58,7 +57,8 @@ def performed(hass: HomeAssistant) -> list[ServiceCall]:
         """Note an action; the first call to be placed fails, the next one is answered."""
         dialled = [seen for seen in calls if seen.service == "dial"]
         calls.append(call)
-        return {"result": "connected" if dialled else "failed", "url": "http://example.test/"}
+        result = "connected" if dialled else "failed"
+        return {"result": result, "url": "http://example.test/", "digits": "1"}
 
     for action in Action:
         hass.services.async_register(

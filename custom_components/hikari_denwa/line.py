@@ -27,7 +27,7 @@ from .const import (
     DOMAIN,
 )
 from .http import LiveStream, LiveStreams
-from .player import LinePlayer, Playback, PlaybackEnd
+from .playback import LinePlayer, Playback, PlaybackEnd
 from .telephony.calls import (
     CallDirection,
     CallState,

@@ -22,8 +22,8 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .entity import HikariEntity
 from .exceptions import translated_errors
 from .line import HikariConfigEntry
-from .player import PlayerState
-from .sounds import media_sound
+from .playable import media_sound
+from .playback import PlayerState
 
 # What is played waits for the beginning of it, and stopping must not wait for that.
 PARALLEL_UPDATES = 0

@@ -12,8 +12,8 @@ from homeassistant.core import HomeAssistant
 
 from .calls import Call, CallEventType, CallUpdate
 from .line import Line
-from .player import CallPlayer, Playback, PlaybackEnd
-from .sounds import Sound, frames_sound, joined, media_sound, prepared, speech_sound
+from .playable import Sound, frames_sound, joined, media_sound, prepared, speech_sound
+from .playback import CallPlayer, Playback, PlaybackEnd
 from .telephony.audio.tones import frames, silence, sines
 from .telephony.calls import CallState, EndReason
 from .telephony.errors import (

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.benchmarks import digits, endurance, engine, load, playout, rings, sound
+from scripts.benchmarks import digits, endurance, engine, insertion, load, playout, rings, sound
 from scripts.benchmarks.figures import Figure, Value
 from scripts.benchmarks.rig import Rig, rig
 
@@ -39,6 +39,7 @@ PARTS = (
     Part(names=("ring_to_event_ms", "invite_to_180_ms"), measure=rings.measure),
     Part(names=("invite_to_180_ms_blocked_loop",), measure=rings.measure_blocked),
     Part(names=(*_RTP, *(f"{name}_in_process" for name in _RTP)), measure=sound.measure),
+    Part(names=("insert_level_db", "insert_clipped_ms"), measure=insertion.measure),
     Part(names=("engine_restart_s",), measure=engine.measure_restart),
 )
 # These have an engine alone, without Home Assistant, or nothing but a piece of the product.

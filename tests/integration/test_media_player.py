@@ -14,17 +14,17 @@ from homeassistant.core import HomeAssistant, State
 from homeassistant.exceptions import HomeAssistantError
 from yarl import URL
 
-from custom_components.hikari_denwa import player as player_module
-from custom_components.hikari_denwa import sounds
+from custom_components.hikari_denwa import playable
+from custom_components.hikari_denwa import playback as player_module
 from custom_components.hikari_denwa.line import Line
-from custom_components.hikari_denwa.player import PlaybackEnd
-from custom_components.hikari_denwa.sounds import (
+from custom_components.hikari_denwa.playable import (
     Sound,
     frames_sound,
     joined,
     prepared,
     speech_sound,
 )
+from custom_components.hikari_denwa.playback import PlaybackEnd
 from custom_components.hikari_denwa.telephony.engine.protocol import SILENCE
 from custom_components.hikari_denwa.telephony.errors import SpeechFailedError
 from tests.home_gateway.likeness import compare, spoken
@@ -320,20 +320,20 @@ async def test_prepared_and_joined(talking: Line) -> None:
 
 def test_speech_is_asked_for_as_calls_need_it() -> None:
     """8 kHz mono WAV is asked for, unless somebody wants otherwise."""
-    made = URL(sounds._as_calls_need_it("media-source://tts/tts.voice?message=hello&language=ja"))
+    made = URL(playable._as_calls_need_it("media-source://tts/tts.voice?message=hello&language=ja"))
     assert made.query["message"] == "hello"
     assert made.query["language"] == "ja"
-    assert json.loads(made.query["tts_options"]) == sounds.PREFERRED_SPEECH
+    assert json.loads(made.query["tts_options"]) == playable.PREFERRED_SPEECH
     options = {"voice": "x", "preferred_sample_rate": 16000}
     given = str(
         URL("media-source://tts/tts.voice").with_query(
             message="hello", tts_options=json.dumps(options)
         )
     )
-    kept = json.loads(URL(sounds._as_calls_need_it(given)).query["tts_options"])
-    assert kept == {**sounds.PREFERRED_SPEECH, **options}
+    kept = json.loads(URL(playable._as_calls_need_it(given)).query["tts_options"])
+    assert kept == {**playable.PREFERRED_SPEECH, **options}
     stream = "media-source://tts/-stream-/token.wav"
-    assert sounds._as_calls_need_it(stream) == stream
+    assert playable._as_calls_need_it(stream) == stream
 
 
 @needs_ffmpeg
@@ -351,7 +351,7 @@ async def test_speech_is_heard(
     assert compare(spoken(8000, 0.6), linear(engine.played)).missing_ms == 0
     ((message, language, options),) = voice.asked
     assert (message, language) == ("hello", "en")
-    assert sounds.PREFERRED_SPEECH.items() <= options.items()
+    assert playable.PREFERRED_SPEECH.items() <= options.items()
 
 
 @needs_ffmpeg

@@ -9,7 +9,7 @@ import pytest
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
-from custom_components.hikari_denwa import player as player_module
+from custom_components.hikari_denwa import playback as player_module
 from custom_components.hikari_denwa import speaking
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.line import Line

@@ -22,7 +22,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from yarl import URL
 
-from .telephony.audio.framing import Framer
+from .telephony.audio.frames import FrameCutter
 from .telephony.engine.protocol import FRAME_SECONDS
 from .telephony.errors import (
     FfmpegMissingError,
@@ -211,7 +211,7 @@ async def _decoded(
     helpers: list[asyncio.Task[Any]] = [complaint]
     if data is not None and process.stdin is not None:
         helpers.append(asyncio.create_task(_write(process.stdin, data)))
-    framer, came = Framer(), False
+    framer, came = FrameCutter(), False
     try:
         while piece := await _read(process.stdout, _STALL_SECONDS if came else _FIRST_SECONDS):
             came = True

@@ -14,8 +14,8 @@ from homeassistant.util import dt as dt_util
 
 from .calls import Call
 from .const import DOMAIN
-from .sounds import Sound
-from .telephony.audio.framing import amplified
+from .playable import Sound
+from .telephony.audio.frames import amplified
 from .telephony.calls import CallState
 from .telephony.engine.client import EngineClient
 from .telephony.engine.protocol import FRAME_SECONDS, SILENCE

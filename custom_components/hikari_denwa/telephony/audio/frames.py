@@ -9,7 +9,7 @@ from .g711 import FRAME_SAMPLES, ulaw_to_linear
 _SILENCE = b"\xff"
 
 
-class Framer:
+class FrameCutter:
     """Cuts a stream of µ-law into frames of 160 bytes; what is left at the end is filled up."""
 
     def __init__(self) -> None:

@@ -1,5 +1,6 @@
 """ひかり電話: Home Assistant as an extension of the NTT home gateway."""
 
+from homeassistant.components.ffmpeg import get_ffmpeg_manager
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
@@ -12,6 +13,7 @@ from .engine import shared_engine
 from .exceptions import shown_placeholders
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
+from .listening import listening_store
 from .telephony.errors import (
     CredentialsRejectedError,
     ExtensionUnavailableError,
@@ -28,10 +30,13 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     async def stop(_event: Event) -> None:
         for entry in hass.config_entries.async_loaded_entries(DOMAIN):
             entry.runtime_data.end_calls()
+        await streams.async_ended()
         await engine.async_stop()
 
     hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
-    streams = hass.data[DATA_STREAMS] = LiveStreams()
+    ffmpeg = get_ffmpeg_manager(hass)
+    version, _ = await ffmpeg.async_get_version()
+    streams = hass.data[DATA_STREAMS] = LiveStreams(ffmpeg.binary if version else None)
     hass.http.register_view(LiveStreamView(streams))
     async_setup_actions(hass)
     return True
@@ -48,6 +53,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
     entry.runtime_data = line
     try:
         await line.async_start()
+        await line.listening.async_start()
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException as error:
         await line.async_stop()
@@ -65,6 +71,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
     await entry.runtime_data.async_stop()
     await shared_engine(hass).release()
     return True
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
+    """Forget who listens to the line's calls."""
+    await listening_store(hass, entry.entry_id).async_remove()
 
 
 def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:

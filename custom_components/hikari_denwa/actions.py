@@ -1,9 +1,10 @@
 """The actions: what automations and people ask of a line."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_ENTITY_ID
+from homeassistant.const import ATTR_CONFIG_ENTRY_ID
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
@@ -11,14 +12,20 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.network import NoURLAvailableError, get_url
 
 from .calls import Call
 from .const import DOMAIN
-from .exceptions import call_failed, translated_errors
+from .exceptions import call_failed, translated_errors, wrong_input
 from .line import REJECT_STATUS, HikariConfigEntry, Line
+from .listening import (
+    CallFilter,
+    CallSelection,
+    StandingWish,
+    Wish,
+    check_players,
+    filter_numbers,
+)
 from .speaking_actions import (
     ASK_FIELDS,
     ERRAND_FIELDS,
@@ -27,7 +34,10 @@ from .speaking_actions import (
     check_numbers,
     has_words,
 )
+from .telephony.audio.broadcast import Filler
+from .telephony.audio.formats import LiveFormat
 from .telephony.calls import CallState
+from .telephony.errors import CallUnknownError
 
 if TYPE_CHECKING:
     # From 2026.11 on this is what Home Assistant gives out as voluptuous.
@@ -35,11 +45,20 @@ if TYPE_CHECKING:
 else:
     import voluptuous as vol
 
+ATTR_BOTH_SIDES: Final = "both_sides"
 ATTR_DIGITS: Final = "digits"
+ATTR_DIRECTION: Final = "direction"
+ATTR_DOOR_PHONES_ONLY: Final = "door_phones_only"
+ATTR_EVERY_CALL: Final = "every_call"
+ATTR_FORMAT: Final = "format"
 ATTR_MEDIA_PLAYER: Final = "media_player"
 ATTR_NUMBER: Final = "number"
+ATTR_NUMBERS: Final = "numbers"
 ATTR_STATUS: Final = "status"
+ATTR_THIS_CALL_ONLY: Final = "this_call_only"
+ATTR_VOLUME_LEVEL: Final = "volume_level"
 ATTR_WAIT_FOR_ANSWER: Final = "wait_for_answer"
+ATTR_WHILE_RINGING: Final = "while_ringing"
 
 # RFC 3261 lets a proxy give up a ringing call after three minutes (§16.6, timer C).
 _ANSWER_SECONDS: Final = 185.0
@@ -57,6 +76,7 @@ class Action(StrEnum):
     SEND_DTMF = "send_dtmf"
     LISTEN = "listen"
     ASK = "ask"
+    STOP_LISTENING = "stop_listening"
 
 
 class DialResult(StrEnum):
@@ -67,7 +87,18 @@ class DialResult(StrEnum):
     FAILED = "failed"
 
 
+def _format_name(value: Any) -> str:
+    """Accept the name of a format that a live stream has."""
+    try:
+        return LiveFormat.named(cv.string(value)).name
+    except ValueError as error:
+        raise vol.Invalid(str(error)) from error
+
+
 _LINE: Final = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
+_PLAYERS: Final = {
+    vol.Optional(ATTR_MEDIA_PLAYER, default=list): cv.entities_domain("media_player")
+}
 _SCHEMAS: Final = {
     Action.DIAL: vol.Schema(
         {
@@ -93,11 +124,27 @@ _SCHEMAS: Final = {
     Action.LISTEN: vol.Schema(
         {
             **_LINE,
-            vol.Optional(ATTR_MEDIA_PLAYER, default=list): cv.entities_domain("media_player"),
+            **_PLAYERS,
+            vol.Optional(ATTR_BOTH_SIDES, default=False): cv.boolean,
+            vol.Optional(ATTR_WHILE_RINGING, default=Filler.COMFORT_NOISE): vol.Coerce(Filler),
+            vol.Optional(ATTR_VOLUME_LEVEL): cv.small_float,
+            vol.Optional(ATTR_FORMAT): _format_name,
+            vol.Optional(ATTR_EVERY_CALL, default=False): cv.boolean,
+            vol.Optional(ATTR_DIRECTION): vol.Coerce(CallSelection),
+            vol.Optional(ATTR_NUMBERS): vol.All(cv.ensure_list, [vol.Any(str, int)]),
+            vol.Optional(ATTR_DOOR_PHONES_ONLY): cv.boolean,
+        }
+    ),
+    Action.STOP_LISTENING: vol.Schema(
+        {
+            **_LINE,
+            **_PLAYERS,
+            vol.Optional(ATTR_THIS_CALL_ONLY, default=False): cv.boolean,
         }
     ),
     Action.ASK: vol.Schema({**_LINE, **ASK_FIELDS}),
 }
+_FILTERS: Final = (ATTR_DIRECTION, ATTR_NUMBERS, ATTR_DOOR_PHONES_ONLY)
 
 
 @callback
@@ -113,6 +160,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.SEND_DTMF: _send_dtmf,
         Action.LISTEN: _listen,
         Action.ASK: _ask,
+        Action.STOP_LISTENING: _stop_listening,
     }
     for action, handler in handlers.items():
         hass.services.async_register(
@@ -191,27 +239,62 @@ async def _send_dtmf(call: ServiceCall) -> ServiceResponse:
 
 
 async def _listen(call: ServiceCall) -> ServiceResponse:
-    """Play the call's live stream on media players, and return its address."""
+    """Play the current call on media players, or every call that is to come as well.
+
+    The response has the address of the current call's stream; None where there is no call and
+    none is needed.
+    """
     line = _line(call)
+    data = call.data
+    players = tuple(data[ATTR_MEDIA_PLAYER])
+    check_players(call.hass, players)
+    wish = Wish(
+        players=players,
+        both_sides=data[ATTR_BOTH_SIDES],
+        while_ringing=data[ATTR_WHILE_RINGING],
+        volume=data.get(ATTR_VOLUME_LEVEL),
+        format_name=data.get(ATTR_FORMAT),
+    )
+    current = line.state.call
     with translated_errors():
-        stream = line.live_stream()
-    try:
-        url = f"{get_url(call.hass)}{stream.path}"
-    except NoURLAvailableError as error:
-        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_url") from error
-    if players := call.data[ATTR_MEDIA_PLAYER]:
-        await call.hass.services.async_call(
-            "media_player",
-            "play_media",
-            {
-                ATTR_ENTITY_ID: players,
-                "media_content_id": url,
-                "media_content_type": "music",
-            },
-            blocking=True,
-            context=call.context,
-        )
-    return {"url": url, "path": stream.path, "media_players": players}
+        if calls := _calls_to_come(data):
+            if not players:
+                raise wrong_input("every_call_needs_players")
+            await line.listening.async_stand(StandingWish(wish=wish, calls=calls))
+            if current and not calls.matches(current, door_phone=line.is_door_phone(current)):
+                current = None
+        elif current is None:
+            raise CallUnknownError
+        started = current and await line.listening.async_play(wish, current, call.context)
+    return {
+        "url": started.url if started else None,
+        "path": started.path if started else None,
+        "media_players": list(players),
+        "formats": dict(started.formats) if started else {},
+    }
+
+
+def _calls_to_come(data: Mapping[str, Any]) -> CallFilter | None:
+    """Return which calls besides this one are meant; raises NumberInvalidError."""
+    if not data[ATTR_EVERY_CALL]:
+        if any(name in data for name in _FILTERS):
+            raise wrong_input("filter_without_every_call")
+        return None
+    numbers = [_as_written(number) for number in data.get(ATTR_NUMBERS, ())]
+    return CallFilter(
+        direction=data.get(ATTR_DIRECTION, CallSelection.BOTH),
+        numbers=filter_numbers(numbers),
+        door_phones=data.get(ATTR_DOOR_PHONES_ONLY, False),
+    )
+
+
+async def _stop_listening(call: ServiceCall) -> ServiceResponse:
+    """Bring players back to what they were, and let no other call start them."""
+    listening = _line(call).listening
+    players = call.data[ATTR_MEDIA_PLAYER] or None
+    forgotten = [] if call.data[ATTR_THIS_CALL_ONLY] else await listening.async_forget(players)
+    stopped = await listening.async_end(players)
+    return {"media_players": [*stopped], "every_call": [*forgotten]}
 
 
 async def _ask(call: ServiceCall) -> ServiceResponse:
@@ -227,7 +310,7 @@ def _as_written(number: str | int) -> str:
     """
     text = str(number)
     if isinstance(number, int) and len(text) > 3 and not text.startswith(("184", "186")):
-        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="number_unquoted")
+        raise wrong_input("number_unquoted")
     return text
 
 
@@ -237,24 +320,17 @@ def _line(call: ServiceCall) -> Line:
     entry_id = call.data.get(ATTR_CONFIG_ENTRY_ID)
     if entry_id is None:
         if not entries:
-            raise _wrong_line("no_line")
+            raise wrong_input("no_line")
         if len(entries) > 1:
-            raise _wrong_line("line_ambiguous")
+            raise wrong_input("line_ambiguous")
         return entries[0].runtime_data
     for entry in entries:
         if entry.entry_id == entry_id:
             return entry.runtime_data
     named = call.hass.config_entries.async_get_entry(entry_id)
     if named is None or named.domain != DOMAIN:
-        raise _wrong_line("line_not_found")
-    raise _wrong_line("line_not_loaded", line=named.title)
-
-
-def _wrong_line(key: str, **placeholders: str) -> ServiceValidationError:
-    """Return the error of an action that finds no line."""
-    return ServiceValidationError(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
-    )
+        raise wrong_input("line_not_found")
+    raise wrong_input("line_not_loaded", line=named.title)
 
 
 def _described(call: Call) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -26,8 +26,10 @@ from .const import (
     DEFAULT_PORT,
     DOMAIN,
 )
-from .http import LiveStream, LiveStreams
+from .http import LiveStream, LiveStreams, StreamKind
+from .listening import Listening
 from .playback import LinePlayer, Playback, PlaybackEnd
+from .sound import CallSound
 from .telephony.calls import (
     CallDirection,
     CallState,
@@ -49,7 +51,6 @@ from .telephony.engine.protocol import (
     RegistrationChanged,
     RegistrationState,
     SoundCodec,
-    SoundDirection,
     SoundFrame,
     SoundPlayed,
     SoundQuality,
@@ -139,10 +140,12 @@ class Line:
         self.door_phones = frozenset(entry.options.get(CONF_DOOR_PHONES, ()))
         self.finished: deque[CallUpdate] = deque(maxlen=_REMEMBERED_CALLS)
         self.player = LinePlayer(hass, client, self)
-        self._streams = streams
+        self.streams = streams
+        self.listening = Listening(hass, self)
         self._calls: dict[str, Call] = {}
-        self._live: dict[str, LiveStream] = {}
-        self._hearing: dict[int, LiveStream] = {}
+        self._sounds: dict[str, CallSound] = {}
+        self._hearing: dict[int, CallSound] = {}
+        self._live: dict[tuple[str, StreamKind], LiveStream] = {}
         self._state_listeners: list[StateListener] = []
         self._call_listeners: list[CallListener] = []
         self._waiting: dict[str, list[asyncio.Future[Call]]] = {}
@@ -176,11 +179,13 @@ class Line:
 
     async def async_stop(self) -> None:
         """Hang up, un-register, and end every live stream."""
+        await self.listening.async_stop()
         try:
             await self.client.remove_line(self.id)
         except TelephonyError as error:
             _LOGGER.debug("Line %s was not removed in good order: %s", self.entry.title, error)
         self.end_calls()
+        await self.streams.async_ended()
 
     @callback
     def end_calls(self) -> None:
@@ -256,9 +261,9 @@ class Line:
 
     @callback
     def sound(self, frame: SoundFrame) -> None:
-        """Pass the far side's sound on to who listens."""
-        if frame.direction is SoundDirection.FAR and (live := self._hearing.get(frame.channel)):
-            live.publish(frame.payload)
+        """Pass a call's sound on to who takes it."""
+        if sound := self._hearing.get(frame.channel):
+            sound.frame(frame)
 
     @callback
     def playing_changed(self) -> None:
@@ -352,18 +357,39 @@ class Line:
             return self.latest(call)
 
     @callback
-    def live_stream(self) -> LiveStream:
-        """Return the live stream of the current call; it ends with the call."""
-        if (call := self.state.call) is None:
+    def call_sound(self, call: Call) -> CallSound:
+        """Return the sound of a call that is not over."""
+        if call.id not in self._calls:
             raise CallUnknownError
-        if (live := self._live.get(call.id)) is None:
+        if (sound := self._sounds.get(call.id)) is None:
 
-            async def switch(*, enabled: bool) -> None:
-                await self._stream_sound(call.id, enabled=enabled)
+            async def switch(*, enabled: bool, near: bool) -> None:
+                await self._stream_sound(call.id, enabled=enabled, near=near)
 
-            live = self._live[call.id] = self._streams.open(switch)
-            self._hearing[call.channel] = live
+            def spawn(work: Coroutine[Any, Any, None]) -> None:
+                self.entry.async_create_background_task(
+                    self.hass, work, f"{DOMAIN} sound of {call.id}"
+                )
+
+            sound = self._sounds[call.id] = CallSound(switch, spawn)
+            self._hearing[call.channel] = sound
+        return sound
+
+    @callback
+    def live_stream(self, kind: StreamKind | None = None, call: Call | None = None) -> LiveStream:
+        """Return the live stream of a call, the current one if none is given; it ends with it."""
+        if (call := call or self.state.call) is None:
+            raise CallUnknownError
+        key = call.id, kind or StreamKind()
+        if (live := self._live.get(key)) is None:
+            live = self._live[key] = self.streams.open(key[1], self.call_sound(call))
+            if call.connected is not None:
+                live.connected()
         return live
+
+    def _streams_of(self, call: Call) -> list[LiveStream]:
+        """Return the live streams of a call."""
+        return [live for (call_id, _), live in self._live.items() if call_id == call.id]
 
     @callback
     def is_door_phone(self, call: Call) -> bool:
@@ -463,12 +489,10 @@ class Line:
         self._tell(CallEventType.CONNECTED, connected)
         self._current_changed()
         self._settle(connected)
-        if (live := self._live.get(call.id)) and live.listeners:
-            self.entry.async_create_background_task(
-                self.hass,
-                self._stream_sound(call.id, enabled=True),
-                f"{DOMAIN} sound of {call.id}",
-            )
+        for live in self._streams_of(call):
+            live.connected()
+        if sound := self._sounds.get(call.id):
+            sound.renew()
 
     def _end(self, call: Call, at: datetime, ending: Ending) -> None:
         """Note that a call is over."""
@@ -487,8 +511,11 @@ class Line:
         self._current_changed()
         self._settle(finished)
         self._hearing.pop(call.channel, None)
-        if live := self._live.pop(call.id, None):
+        if sound := self._sounds.pop(call.id, None):
+            sound.close()
+        for live in self._streams_of(call):
             live.close()
+        self._live = {key: live for key, live in self._live.items() if key[0] != call.id}
 
     def _end_all(self, reason: EndReason) -> None:
         """Note that every call is over, for a reason that is not the calls' own."""
@@ -525,12 +552,12 @@ class Line:
         for listener in tuple(self._state_listeners):
             listener()
 
-    async def _stream_sound(self, call_id: str, *, enabled: bool) -> None:
+    async def _stream_sound(self, call_id: str, *, enabled: bool, near: bool) -> None:
         """Have the engine send a call's sound, or not any more; a call that is over has none."""
         if call_id not in self._calls:
             return
         try:
-            await self.client.stream_sound(call_id, enabled=enabled)
+            await self.client.stream_sound(call_id, enabled=enabled, near=near)
         except TelephonyError as error:
             _LOGGER.debug("The sound of call %s cannot be switched: %s", call_id, error)
 

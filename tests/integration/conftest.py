@@ -107,6 +107,13 @@ def custom_integrations(enable_custom_integrations: None) -> None:
     """Let Home Assistant load the integration of this checkout."""
 
 
+@pytest.fixture(autouse=True)
+def ffmpeg() -> Iterator[None]:
+    """Let Home Assistant believe in its ffmpeg without asking the program."""
+    with patch("homeassistant.components.ffmpeg.FFVersion.get_version", return_value="7.1"):
+        yield
+
+
 @pytest.fixture
 def engine() -> Iterator[FakeEngine]:
     """Put a fake in the place of the engine's client."""

@@ -1,6 +1,7 @@
 """An engine client without an engine: it takes commands and tells what a test wants told."""
 
 import asyncio
+import itertools
 from collections import defaultdict
 from typing import Any
 
@@ -157,9 +158,9 @@ class FakeClient:
         """Send digits."""
         self.command("send_dtmf", call, digits)
 
-    async def stream_sound(self, call: str, *, enabled: bool) -> None:
+    async def stream_sound(self, call: str, *, enabled: bool, near: bool = False) -> None:
         """Switch the sound."""
-        self.command("stream_sound", call, enabled)
+        self.command("stream_sound", call, enabled, *(["near"] if near else []))
 
     async def clear_sound(self, call: str) -> None:
         """Forget what is queued."""
@@ -287,6 +288,14 @@ def dtmf(digit: str, call: str = "in-1") -> DtmfReceived:
     return DtmfReceived(at=AT + 7, line="", call=call, digit=digit)
 
 
-def far_sound(payload: bytes, channel: int = 1) -> SoundFrame:
-    """Return 20 ms of the far side."""
-    return SoundFrame(direction=SoundDirection.FAR, channel=channel, number=0, payload=payload)
+_frame_numbers = itertools.count(1000)
+
+
+def far_sound(payload: bytes, channel: int = 1, number: int | None = None) -> SoundFrame:
+    """Return 20 ms of the far side, the next ones unless they have a number."""
+    return SoundFrame(
+        direction=SoundDirection.FAR,
+        channel=channel,
+        number=next(_frame_numbers) if number is None else number,
+        payload=payload,
+    )

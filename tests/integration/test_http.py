@@ -10,7 +10,9 @@ from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa.const import DOMAIN
+from custom_components.hikari_denwa.http import StreamKind
 from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.telephony.audio.broadcast import Filler
 from custom_components.hikari_denwa.telephony.audio.g711 import ulaw_to_linear
 from custom_components.hikari_denwa.telephony.engine.protocol import SoundDirection, SoundFrame
 from custom_components.hikari_denwa.telephony.errors import CallNotConnectedError
@@ -26,7 +28,7 @@ async def path_of(hass: HomeAssistant) -> str:
     """Return the path of the current call's stream."""
     hass.config.internal_url = "http://192.168.1.10:8123"
     response = await hass.services.async_call(
-        DOMAIN, "listen", {}, blocking=True, return_response=True
+        DOMAIN, "listen", {"while_ringing": "silence"}, blocking=True, return_response=True
     )
     assert response is not None
     return str(response["path"])
@@ -103,7 +105,7 @@ async def test_last_listener_switches_the_sound_off(
     first, second = await client.get(path), await client.get(path)
     await read_header(first)
     await read_header(second)
-    live = line.live_stream()
+    live = line.live_stream(StreamKind(while_ringing=Filler.SILENCE))
     for response, left in ((first, 1), (second, 0)):
         response.close()
         async with asyncio.timeout(5):
@@ -137,19 +139,24 @@ async def test_burst_does_not_delay(
     line: Line,
     hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
-    """Frames that run ahead of the clock are dropped, so that a player never lags behind."""
+    """What comes after its place was filled with silence is dropped: a player never lags behind."""
     listener = engine.client.listener()
     listener.call_event(incoming())
     listener.call_event(connected())
     client = await hass_client_no_auth()
     response = await client.get(await path_of(hass))
     await read_header(response)
-    for _ in range(40):
-        listener.sound(far_sound(TONE))
+    listener.sound(far_sound(TONE, number=0))
+    await read_until(response, TONE_LINEAR)
+    filled = await response.content.readexactly(20 * len(TONE_LINEAR))
+    assert set(filled) == {0}
+    for number in range(1, 60):
+        listener.sound(far_sound(TONE, number=number))
     listener.call_event(ended())
     sound = await response.content.read()
-    assert TONE_LINEAR in sound
-    assert sound.count(TONE_LINEAR) < 40
+    played = sound.count(TONE_LINEAR)
+    assert 0 < played <= 59 - 20
+    assert sound.rindex(TONE_LINEAR) // len(TONE_LINEAR) == 59 - 20 - 1
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -327,6 +327,24 @@ class FfmpegMissingError(SoundError):
     reason = "ffmpeg_missing"
 
 
+class LiveSoundError(CallError):
+    """The live sound of a call cannot be given in the format that is wanted."""
+
+    reason = "live_sound"
+
+
+class EncoderMissingError(LiveSoundError):
+    """There is no ffmpeg to make the format. Placeholder: program."""
+
+    reason = "encoder_missing"
+
+
+class EncoderFailedError(LiveSoundError):
+    """The encoder ended, or gave nothing that can be used. Placeholder: format."""
+
+    reason = "encoder_failed"
+
+
 class EngineError(TelephonyError):
     """The engine process fails us."""
 

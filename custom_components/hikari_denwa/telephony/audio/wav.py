@@ -1,4 +1,8 @@
-"""WAV headers for streams whose length nobody knows yet (RIFF, sizes 0xFFFFFFFF)."""
+"""WAV headers for streams whose length nobody knows yet.
+
+The size they tell is that of SoX for such streams, 2 GiB less a page: SoX and ffmpeg complain
+of 0xFFFFFFFF, and others read zero as no sound at all.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import struct
 
 from .g711 import SAMPLE_RATE
 
-_UNKNOWN = 0xFFFFFFFF
+_UNKNOWN = 0x7FFFF000
 _PCM = 1
 _MULAW = 7
 
@@ -35,7 +39,7 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 def _riff(chunks: bytes) -> bytes:
     """Return everything up to the first sample."""
     return (
-        struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE")
+        struct.pack("<4sI4s", b"RIFF", _UNKNOWN + 4 + len(chunks) + 8, b"WAVE")
         + chunks
         + struct.pack("<4sI", b"data", _UNKNOWN)
     )

@@ -1,0 +1,85 @@
+"""The timeline: as long as its call, whatever the clocks are, and never without sound."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from custom_components.hikari_denwa.telephony.audio.timeline import (
+    FRAME_SECONDS,
+    PATIENCE_SECONDS,
+    Timeline,
+)
+
+HOUR_FRAMES = 180_000
+
+
+def test_rings_in_our_time() -> None:
+    """While nothing comes, our clock counts the frames, and none is put in twice."""
+    timeline = Timeline(100.0)
+    assert timeline.fill(100.0) == 1
+    assert timeline.fill(100.0) == 0
+    assert timeline.next_fill() == pytest.approx(100.0 + FRAME_SECONDS)
+    assert timeline.fill(101.0) == 50
+    assert timeline.passed == 51
+
+
+def test_frames_are_passed_on_once() -> None:
+    """What comes in order is passed on as it comes, the first with whatever number."""
+    timeline = Timeline(0.0)
+    assert [timeline.take(number, 0.02 * number) for number in range(700, 710)] == [0] * 10
+    assert timeline.take(705, 0.3) is None
+    assert timeline.take(713, 0.4) == 3
+    assert timeline.passed == 14
+
+
+def test_silence_after_patience_and_what_comes_too_late() -> None:
+    """A pause is filled after half a second, all at once; late frames do not make it later."""
+    timeline = Timeline(0.0)
+    timeline.take(0, 0.0)
+    assert timeline.fill(PATIENCE_SECONDS - 0.01) == 0
+    assert timeline.next_fill() == PATIENCE_SECONDS
+    assert timeline.fill(PATIENCE_SECONDS) == 25
+    assert [timeline.take(number, 0.51) for number in (1, 25, 26)] == [None, None, 0]
+
+
+def test_another_numbering_begins_anew() -> None:
+    """Numbers far from the last ones are those of another beginning, not a gap to fill."""
+    timeline = Timeline(0.0)
+    timeline.take(5, 0.0)
+    assert timeline.take(100_000, 0.02) == 0
+    assert timeline.take(100_001, 0.04) == 0
+    assert timeline.take(3, 0.06) == 0
+
+
+def an_hour(skew: float, dice: random.Random) -> Iterator[tuple[int, float]]:
+    """Yield number and time of arrival of the frames of an hour, as our clock has it.
+
+    Some come in bursts after a stall of the one who reads, some never, and there is a hold.
+    """
+    stalled_until = 0.0
+    for number in range(HOUR_FRAMES):
+        said = number * FRAME_SECONDS / (1 + skew)
+        if dice.random() < 0.001:
+            stalled_until = said + dice.uniform(0.05, 0.8)
+        if 1000 < said < 1090 or dice.random() < 0.002:
+            continue
+        yield number, max(said, stalled_until)
+
+
+@pytest.mark.parametrize("skew", [-1e-4, 0.0, 1e-4])
+def test_an_hour_drifts_by_no_frame(skew: float) -> None:
+    """A stream keeps the call's time though the clocks are 100 ppm apart: 18 frames an hour."""
+    timeline = Timeline(0.0)
+    now, last = 0.0, 0
+    worst = 0
+    for number, arrives in an_hour(skew, random.Random(7)):
+        while timeline.next_fill() < arrives:
+            now = max(now, timeline.next_fill())
+            timeline.fill(now)
+        if timeline.take(number, arrives) is not None:
+            worst = max(worst, abs(timeline.passed - (number + 1)))
+        last = number
+    assert last > HOUR_FRAMES - 10
+    assert worst <= 1
+    assert abs(timeline.passed - (last + 1)) <= 1

@@ -30,6 +30,7 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     async def stop(_event: Event) -> None:
         for entry in hass.config_entries.async_loaded_entries(DOMAIN):
             entry.runtime_data.end_calls()
+            await entry.runtime_data.recorder.async_close()
         await streams.async_ended()
         await engine.async_stop()
 

@@ -26,6 +26,7 @@ from .listening import (
     check_players,
     filter_numbers,
 )
+from .recordings import Recording, RecordingFolder
 from .speaking_actions import (
     ASK_FIELDS,
     ERRAND_FIELDS,
@@ -52,8 +53,10 @@ ATTR_DOOR_PHONES_ONLY: Final = "door_phones_only"
 ATTR_EVERY_CALL: Final = "every_call"
 ATTR_FORMAT: Final = "format"
 ATTR_MEDIA_PLAYER: Final = "media_player"
+ATTR_NOTICE: Final = "notice"
 ATTR_NUMBER: Final = "number"
 ATTR_NUMBERS: Final = "numbers"
+ATTR_RECORDING: Final = "recording"
 ATTR_STATUS: Final = "status"
 ATTR_THIS_CALL_ONLY: Final = "this_call_only"
 ATTR_VOLUME_LEVEL: Final = "volume_level"
@@ -76,6 +79,9 @@ class Action(StrEnum):
     SEND_DTMF = "send_dtmf"
     LISTEN = "listen"
     ASK = "ask"
+    START_RECORDING = "start_recording"
+    STOP_RECORDING = "stop_recording"
+    DELETE_RECORDING = "delete_recording"
     STOP_LISTENING = "stop_listening"
 
 
@@ -143,6 +149,9 @@ _SCHEMAS: Final = {
         }
     ),
     Action.ASK: vol.Schema({**_LINE, **ASK_FIELDS}),
+    Action.START_RECORDING: vol.Schema({**_LINE, vol.Optional(ATTR_NOTICE): cv.boolean}),
+    Action.STOP_RECORDING: vol.Schema(_LINE),
+    Action.DELETE_RECORDING: vol.Schema({vol.Required(ATTR_RECORDING): cv.string}),
 }
 _FILTERS: Final = (ATTR_DIRECTION, ATTR_NUMBERS, ATTR_DOOR_PHONES_ONLY)
 
@@ -160,6 +169,9 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.SEND_DTMF: _send_dtmf,
         Action.LISTEN: _listen,
         Action.ASK: _ask,
+        Action.START_RECORDING: _start_recording,
+        Action.STOP_RECORDING: _stop_recording,
+        Action.DELETE_RECORDING: _delete_recording,
         Action.STOP_LISTENING: _stop_listening,
     }
     for action, handler in handlers.items():
@@ -300,6 +312,38 @@ async def _stop_listening(call: ServiceCall) -> ServiceResponse:
 async def _ask(call: ServiceCall) -> ServiceResponse:
     """Ask the other side of the call for keys."""
     return await ask_caller(call, _line(call))
+
+
+async def _start_recording(call: ServiceCall) -> ServiceResponse:
+    """Record the call."""
+    line = _line(call)
+    with translated_errors():
+        recording = await line.recorder.async_start(
+            line.state.call, notice=call.data.get(ATTR_NOTICE)
+        )
+    return recording.described()
+
+
+async def _stop_recording(call: ServiceCall) -> ServiceResponse:
+    """Record no more."""
+    line = _line(call)
+    with translated_errors():
+        recording = await line.recorder.async_stop(line.state.call)
+    return recording.described()
+
+
+async def _delete_recording(call: ServiceCall) -> ServiceResponse:
+    """Delete a recording."""
+    folder = RecordingFolder(call.hass)
+
+    def delete() -> Recording:
+        recording = folder.get(call.data[ATTR_RECORDING].rpartition("/")[2])
+        folder.delete(recording)
+        return recording
+
+    with translated_errors():
+        recording = await call.hass.async_add_executor_job(delete)
+    return recording.described()
 
 
 def _as_written(number: str | int) -> str:

@@ -29,6 +29,7 @@ class CallEventType(StrEnum):
       ``answered``, because the far side's answer and the sound come as one.
     - ``dtmf``: the far side pressed a key.
     - ``playback_done``: something was played into the call, to its end or not.
+    - ``recorded``: a recording of the call can be played; also after the end of the call.
 
     Exactly one of these ends every call:
 
@@ -46,6 +47,7 @@ class CallEventType(StrEnum):
     CONNECTED = "connected"
     DTMF = "dtmf"
     PLAYBACK_DONE = "playback_done"
+    RECORDED = "recorded"
     ENDED = "ended"
     MISSED = "missed"
     REJECTED = "rejected"
@@ -171,7 +173,8 @@ class Call:
 class CallUpdate:
     """Something that happened to a call, and the call after it.
 
-    ``digit`` for dtmf; ``media``, and how it came out, for playback_done.
+    ``digit`` for dtmf; ``media``, and how it came out, for playback_done; ``recording`` is the
+    media id of one.
     """
 
     type: CallEventType
@@ -180,6 +183,7 @@ class CallUpdate:
     digit: str | None = None
     media: str | None = None
     playback: str | None = None
+    recording: str | None = None
 
     def attributes(self) -> Mapping[str, Any]:
         """Return what an event entity shows; what is not known is left out."""
@@ -199,6 +203,7 @@ class CallUpdate:
             "digit": self.digit,
             "media": self.media,
             "playback": self.playback,
+            "recording": self.recording,
         }
         if ending := call.ending:
             shown |= {

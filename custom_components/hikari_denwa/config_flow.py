@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.config_entries import (
@@ -34,14 +34,23 @@ from .const import (
     CONF_EXTENSION,
     CONF_FAMILY,
     CONF_GATEWAY,
+    CONF_RECORD,
+    CONF_RECORD_FORMAT,
+    CONF_RECORD_KEEP_DAYS,
+    CONF_RECORD_KEEP_MIB,
+    CONF_RECORD_NOTICE,
+    CONF_RECORD_NOTICE_MESSAGE,
+    CONF_RECORD_NUMBERS,
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
     SECTION_ADVANCED,
+    SECTION_RECORDING,
 )
 from .engine import shared_engine
 from .exceptions import shown_placeholders
 from .line import line_config
+from .recorder import DEFAULT_KEEP_DAYS, DEFAULT_KEEP_MIB, RecordChoice, RecordFormat
 from .telephony import address
 from .telephony.engine.protocol import FamilyChoice, SoundCodec
 from .telephony.errors import (
@@ -104,6 +113,44 @@ _RECONFIGURE_SCHEMA: Final = vol.Schema(
 _REAUTH_SCHEMA: Final = vol.Schema(
     {vol.Required(CONF_USER_ID): _TEXT, vol.Required(CONF_PASSWORD): _PASSWORD}
 )
+
+
+def _whole_number(low: int, high: int, *, unit: str | None = None) -> Any:
+    """Return a field for a whole number."""
+    config = NumberSelectorConfig(min=low, max=high, mode=NumberSelectorMode.BOX)
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return vol.All(NumberSelector(config), vol.Coerce(int))
+
+
+def _choice(values: Iterable[str], key: str) -> SelectSelector:
+    """Return a field for one of several values."""
+    return SelectSelector(
+        SelectSelectorConfig(
+            options=[str(value) for value in values],
+            translation_key=key,
+            mode=SelectSelectorMode.LIST,
+        )
+    )
+
+
+_RECORDING_FIELDS: Final = {
+    vol.Required(CONF_RECORD, default=RecordChoice.NONE.value): _choice(RecordChoice, CONF_RECORD),
+    vol.Optional(CONF_RECORD_NUMBERS, default=list): TextSelector(
+        TextSelectorConfig(multiple=True)
+    ),
+    vol.Required(CONF_RECORD_NOTICE, default=True): BooleanSelector(),
+    vol.Optional(CONF_RECORD_NOTICE_MESSAGE, default=""): _TEXT,
+    vol.Required(CONF_RECORD_FORMAT, default=RecordFormat.WAV.value): _choice(
+        RecordFormat, CONF_RECORD_FORMAT
+    ),
+    vol.Required(CONF_RECORD_KEEP_DAYS, default=DEFAULT_KEEP_DAYS): _whole_number(
+        0, 3650, unit="d"
+    ),
+    vol.Required(CONF_RECORD_KEEP_MIB, default=DEFAULT_KEEP_MIB): _whole_number(
+        0, 1_000_000, unit="MiB"
+    ),
+}
 _OPTIONS_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(CONF_DOOR_PHONES, default=list): TextSelector(
@@ -117,6 +164,9 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 multiple=True,
                 mode=SelectSelectorMode.LIST,
             )
+        ),
+        vol.Required(SECTION_RECORDING, default=dict): section(
+            vol.Schema(_RECORDING_FIELDS), {"collapsed": True}
         ),
     }
 )
@@ -235,26 +285,38 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
         if user_input is not None:
+            recording = user_input[SECTION_RECORDING]
             try:
-                callers = dict.fromkeys(map(normalize, user_input[CONF_DOOR_PHONES]))
-            except NumberInvalidError as error:
-                errors, placeholders = {CONF_DOOR_PHONES: error.reason}, error.placeholders
+                options = {
+                    CONF_DOOR_PHONES: _numbers(user_input, CONF_DOOR_PHONES),
+                    CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
+                    CONF_CODECS: user_input[CONF_CODECS],
+                    **recording,
+                    CONF_RECORD_NUMBERS: _numbers(recording, CONF_RECORD_NUMBERS),
+                }
+            except InputError as error:
+                # A field of a section cannot show an error of its own.
+                field = error.field if error.field in user_input else "base"
+                errors, placeholders = {field: error.reason}, error.placeholders
             else:
-                return self.async_create_entry(
-                    data={
-                        CONF_DOOR_PHONES: list(callers),
-                        CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
-                        CONF_CODECS: user_input[CONF_CODECS],
-                    }
-                )
+                return self.async_create_entry(data=options)
+        kept = self.config_entry.options
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA, user_input or self.config_entry.options
+                _OPTIONS_SCHEMA, user_input or {**kept, SECTION_RECORDING: kept}
             ),
             errors=errors,
             description_placeholders=placeholders,
         )
+
+
+def _numbers(entered: Mapping[str, Any], field: str) -> list[str]:
+    """Return the numbers of a field, each once; raises InputError."""
+    try:
+        return list(dict.fromkeys(map(normalize, entered[field])))
+    except NumberInvalidError as error:
+        raise InputError(field, error.reason, **error.placeholders) from error
 
 
 def _entry_data(entered: Mapping[str, Any]) -> dict[str, Any]:

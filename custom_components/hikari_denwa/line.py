@@ -29,6 +29,8 @@ from .const import (
 from .http import LiveStream, LiveStreams, StreamKind
 from .listening import Listening
 from .playback import LinePlayer, Playback, PlaybackEnd
+from .recorder import Recorder
+from .recordings import Recording
 from .sound import CallSound
 from .telephony.calls import (
     CallDirection,
@@ -148,6 +150,8 @@ class Line:
         self._live: dict[tuple[str, StreamKind], LiveStream] = {}
         self._state_listeners: list[StateListener] = []
         self._call_listeners: list[CallListener] = []
+        self.recorder = Recorder(hass, self, self._recorded)
+        self.subscribe_calls(self.recorder.call_updated)
         self._waiting: dict[str, list[asyncio.Future[Call]]] = {}
         self._first_outcome: asyncio.Future[None] | None = None
         self._down = False
@@ -185,6 +189,7 @@ class Line:
         except TelephonyError as error:
             _LOGGER.debug("Line %s was not removed in good order: %s", self.entry.title, error)
         self.end_calls()
+        await self.recorder.async_close()
         await self.streams.async_ended()
 
     @callback
@@ -422,6 +427,10 @@ class Line:
             for event in early:
                 self.call_event(event)
         return self.latest(call)
+
+    def _recorded(self, call: Call, recording: Recording) -> None:
+        """Tell that a recording can be played."""
+        self._tell(CallEventType.RECORDED, call, recording=recording.media_id)
 
     def _ringing(self) -> Call:
         """Return the incoming call that rings."""

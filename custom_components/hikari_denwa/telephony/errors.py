@@ -345,6 +345,42 @@ class EncoderFailedError(LiveSoundError):
     reason = "encoder_failed"
 
 
+class RecordingError(SoundError):
+    """A call cannot be recorded, or a recording not be used."""
+
+    reason = "recording"
+
+
+class RecordingRunsError(RecordingError):
+    """The call is being recorded already."""
+
+    reason = "recording_runs"
+
+
+class RecordingNotRunningError(RecordingError):
+    """The call is not being recorded."""
+
+    reason = "recording_not_running"
+
+
+class RecordingUnknownError(RecordingError):
+    """There is no such recording."""
+
+    reason = "recording_unknown"
+
+
+class RecordingFolderError(RecordingError):
+    """The folder of the recordings cannot be written to. Placeholders: folder, detail."""
+
+    reason = "recording_folder"
+
+
+class RecordingDiskFullError(RecordingError):
+    """There is no room for recordings. Placeholder: folder."""
+
+    reason = "recording_disk_full"
+
+
 class EngineError(TelephonyError):
     """The engine process fails us."""
 

@@ -29,6 +29,7 @@ class CallEventType(StrEnum):
       ``answered``, because the far side's answer and the sound come as one.
     - ``dtmf``: the far side pressed a key.
     - ``playback_done``: something was played into the call, to its end or not.
+    - ``message``: somebody left a message with the answering machine, which can be played.
     - ``recorded``: a recording of the call can be played; also after the end of the call.
 
     Exactly one of these ends every call:
@@ -47,6 +48,7 @@ class CallEventType(StrEnum):
     CONNECTED = "connected"
     DTMF = "dtmf"
     PLAYBACK_DONE = "playback_done"
+    MESSAGE = "message"
     RECORDED = "recorded"
     ENDED = "ended"
     MISSED = "missed"
@@ -174,7 +176,7 @@ class CallUpdate:
     """Something that happened to a call, and the call after it.
 
     ``digit`` for dtmf; ``media``, and how it came out, for playback_done; ``recording`` is the
-    media id of one.
+    media id of one, and ``transcription`` what was said in it, for message and recorded.
     """
 
     type: CallEventType
@@ -184,6 +186,7 @@ class CallUpdate:
     media: str | None = None
     playback: str | None = None
     recording: str | None = None
+    transcription: str | None = None
 
     def attributes(self) -> Mapping[str, Any]:
         """Return what an event entity shows; what is not known is left out."""
@@ -204,6 +207,7 @@ class CallUpdate:
             "media": self.media,
             "playback": self.playback,
             "recording": self.recording,
+            "transcription": self.transcription,
         }
         if ending := call.ending:
             shown |= {

@@ -16,18 +16,26 @@ from homeassistant.core import callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
+    TemplateSelector,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
 )
 
+from .answering import DEFAULT_AFTER, DEFAULT_SECONDS
 from .const import (
+    CONF_ANSWERING_AFTER,
+    CONF_ANSWERING_GREETING,
+    CONF_ANSWERING_SECONDS,
+    CONF_ANSWERING_STT,
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
@@ -45,6 +53,7 @@ from .const import (
     DEFAULT_PORT,
     DOMAIN,
     SECTION_ADVANCED,
+    SECTION_ANSWERING,
     SECTION_RECORDING,
 )
 from .engine import shared_engine
@@ -151,6 +160,12 @@ _RECORDING_FIELDS: Final = {
         0, 1_000_000, unit="MiB"
     ),
 }
+_ANSWERING_FIELDS: Final = {
+    vol.Required(CONF_ANSWERING_AFTER, default=DEFAULT_AFTER): _whole_number(1, 60, unit="s"),
+    vol.Optional(CONF_ANSWERING_GREETING, default=""): TemplateSelector(),
+    vol.Required(CONF_ANSWERING_SECONDS, default=DEFAULT_SECONDS): _whole_number(10, 600, unit="s"),
+    vol.Optional(CONF_ANSWERING_STT): EntitySelector(EntitySelectorConfig(domain="stt")),
+}
 _OPTIONS_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(CONF_DOOR_PHONES, default=list): TextSelector(
@@ -164,6 +179,9 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 multiple=True,
                 mode=SelectSelectorMode.LIST,
             )
+        ),
+        vol.Required(SECTION_ANSWERING, default=dict): section(
+            vol.Schema(_ANSWERING_FIELDS), {"collapsed": True}
         ),
         vol.Required(SECTION_RECORDING, default=dict): section(
             vol.Schema(_RECORDING_FIELDS), {"collapsed": True}
@@ -288,9 +306,12 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
             recording = user_input[SECTION_RECORDING]
             try:
                 options = {
+                    # What the switches set stays.
+                    **_switched(self.config_entry.options),
                     CONF_DOOR_PHONES: _numbers(user_input, CONF_DOOR_PHONES),
                     CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
                     CONF_CODECS: user_input[CONF_CODECS],
+                    **user_input[SECTION_ANSWERING],
                     **recording,
                     CONF_RECORD_NUMBERS: _numbers(recording, CONF_RECORD_NUMBERS),
                 }
@@ -301,14 +322,21 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
             else:
                 return self.async_create_entry(data=options)
         kept = self.config_entry.options
+        suggested = {**kept, SECTION_ANSWERING: kept, SECTION_RECORDING: kept}
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA, user_input or {**kept, SECTION_RECORDING: kept}
+                _OPTIONS_SCHEMA, user_input or suggested
             ),
             errors=errors,
             description_placeholders=placeholders,
         )
+
+
+def _switched(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are no fields of the form."""
+    fields = {*_OPTIONS_SCHEMA.schema, *_ANSWERING_FIELDS, *_RECORDING_FIELDS}
+    return {key: value for key, value in options.items() if key not in fields}
 
 
 def _numbers(entered: Mapping[str, Any], field: str) -> list[str]:

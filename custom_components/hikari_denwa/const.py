@@ -12,6 +12,7 @@ PLATFORMS: Final = (
     Platform.EVENT,
     Platform.MEDIA_PLAYER,
     Platform.SENSOR,
+    Platform.SWITCH,
     Platform.TEXT,
 )
 
@@ -22,6 +23,11 @@ CONF_FAMILY: Final = "family"
 CONF_CALL_WAITING: Final = "call_waiting"
 CONF_CODECS: Final = "codecs"
 CONF_DOOR_PHONES: Final = "door_phones"
+CONF_ANSWERING_AFTER: Final = "answering_after"
+CONF_ANSWERING_GREETING: Final = "answering_greeting"
+CONF_ANSWERING_MACHINE: Final = "answering_machine"
+CONF_ANSWERING_SECONDS: Final = "answering_seconds"
+CONF_ANSWERING_STT: Final = "answering_stt"
 CONF_RECORD: Final = "record"
 CONF_RECORD_FORMAT: Final = "record_format"
 CONF_RECORD_KEEP_DAYS: Final = "record_keep_days"
@@ -30,6 +36,7 @@ CONF_RECORD_NOTICE: Final = "record_notice"
 CONF_RECORD_NOTICE_MESSAGE: Final = "record_notice_message"
 CONF_RECORD_NUMBERS: Final = "record_numbers"
 SECTION_ADVANCED: Final = "advanced"
+SECTION_ANSWERING: Final = "answering"
 SECTION_RECORDING: Final = "recording"
 
 DEFAULT_PORT: Final = 5060

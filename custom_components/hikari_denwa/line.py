@@ -14,6 +14,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util import dt as dt_util
 
+from .answering import AnsweringMachine
 from .calls import FAILURES, Call, CallEventType, CallUpdate
 from .const import (
     CONF_CALL_WAITING,
@@ -30,7 +31,7 @@ from .http import LiveStream, LiveStreams, StreamKind
 from .listening import Listening
 from .playback import LinePlayer, Playback, PlaybackEnd
 from .recorder import Recorder
-from .recordings import Recording
+from .recordings import Recording, RecordingKind
 from .sound import CallSound
 from .telephony.calls import (
     CallDirection,
@@ -152,6 +153,8 @@ class Line:
         self._call_listeners: list[CallListener] = []
         self.recorder = Recorder(hass, self, self._recorded)
         self.subscribe_calls(self.recorder.call_updated)
+        self.answering = AnsweringMachine(hass, self)
+        self.subscribe_calls(self.answering.call_updated)
         self._waiting: dict[str, list[asyncio.Future[Call]]] = {}
         self._first_outcome: asyncio.Future[None] | None = None
         self._down = False
@@ -183,6 +186,7 @@ class Line:
 
     async def async_stop(self) -> None:
         """Hang up, un-register, and end every live stream."""
+        self.answering.close()
         await self.listening.async_stop()
         try:
             await self.client.remove_line(self.id)
@@ -430,7 +434,20 @@ class Line:
 
     def _recorded(self, call: Call, recording: Recording) -> None:
         """Tell that a recording can be played."""
-        self._tell(CallEventType.RECORDED, call, recording=recording.media_id)
+        message = recording.kind is RecordingKind.MESSAGE
+        self._tell(
+            CallEventType.MESSAGE if message else CallEventType.RECORDED,
+            call,
+            recording=recording.media_id,
+            transcription=recording.transcription,
+        )
+
+    @callback
+    def set_option(self, key: str, *, value: bool) -> None:
+        """Keep an option that takes effect at once."""
+        self.hass.config_entries.async_update_entry(
+            self.entry, options={**self.entry.options, key: value}
+        )
 
     def _ringing(self) -> Call:
         """Return the incoming call that rings."""

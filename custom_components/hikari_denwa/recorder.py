@@ -17,6 +17,7 @@ from homeassistant.util import dt as dt_util
 
 from .calls import Call, CallEventType, CallUpdate
 from .const import (
+    CONF_ANSWERING_STT,
     CONF_RECORD,
     CONF_RECORD_FORMAT,
     CONF_RECORD_KEEP_DAYS,
@@ -40,6 +41,7 @@ from .telephony.errors import (
     RecordingRunsError,
     TelephonyError,
 )
+from .transcription import transcribed
 
 if TYPE_CHECKING:
     from .line import Line
@@ -72,6 +74,8 @@ class RecordFormat(StrEnum):
     OPUS = "opus"
 
 
+# Who hangs up at the tone has left no message.
+LEAST_MESSAGE_SECONDS: Final = 1.0
 DEFAULT_KEEP_DAYS: Final = 90
 DEFAULT_KEEP_MIB: Final = 2048
 
@@ -281,10 +285,15 @@ class Recorder:
         """Make what is kept of the file, note what it is, and tell of it."""
         recording = replace(running.recording, duration=round(running.file.seconds, 1))
         path = folder.path / recording.name
-        if not running.file.sound_bytes:
+        least = LEAST_MESSAGE_SECONDS if recording.kind is RecordingKind.MESSAGE else 0.0
+        if not running.file.sound_bytes or running.file.seconds < least:
             with suppress(OSError):
                 await self._hass.async_add_executor_job(path.unlink)
             return None
+        engine = self._line.entry.options.get(CONF_ANSWERING_STT)
+        if engine and recording.kind is RecordingKind.MESSAGE:
+            words = await transcribed(self._hass, engine, path)
+            recording = replace(recording, transcription=words)
         if self._rules.format is RecordFormat.OPUS and await self._encoded(path):
             recording = renamed(recording, path.with_suffix(".opus").name)
         try:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from homeassistant.core import HomeAssistant
 
 from .calls import Call, CallEventType, CallUpdate
-from .line import Line
 from .playable import Sound, frames_sound, joined, media_sound, prepared, speech_sound
 from .playback import CallPlayer, Playback, PlaybackEnd
 from .telephony.audio.tones import frames, silence, sines
@@ -26,6 +25,9 @@ from .telephony.errors import (
     TelephonyError,
 )
 from .telephony.numbers import format_number, is_emergency, normalize
+
+if TYPE_CHECKING:
+    from .line import Line
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -294,7 +296,7 @@ async def _attempt(line: Line, errand: Errand, number: str, sound: Sound) -> Att
                 result, digits = AttemptResult.FAILED, ""
     finally:
         if not finished:
-            await asyncio.shield(_end(line, call))
+            await asyncio.shield(hang_up(line, call))
     call = line.latest(call)
     reason = call.ending.reason.value if call.ending else None
     if result is AttemptResult.FAILED and reason == EndReason.CANCELLED_HERE:
@@ -302,7 +304,7 @@ async def _attempt(line: Line, errand: Errand, number: str, sound: Sound) -> Att
     return Attempt(number=number, result=result, digits=digits, reason=reason, call=call)
 
 
-async def _end(line: Line, call: Call) -> None:
+async def hang_up(line: Line, call: Call) -> None:
     """Hang up, if the call still is, and wait until it is over."""
     with Keys(line, call) as keys, suppress(TelephonyError, TimeoutError):
         if line.latest(call).state is not CallState.ENDED:

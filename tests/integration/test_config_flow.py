@@ -298,11 +298,15 @@ async def test_options(
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
-    assert entry.options == {
-        "door_phones": ["2", "0312345678"],
-        "call_waiting": True,
-        "codecs": ["pcma"],
-    }
+    assert (
+        entry.options.items()
+        >= {
+            "door_phones": ["2", "0312345678"],
+            "call_waiting": True,
+            "codecs": ["pcma"],
+            "record": "none",
+        }.items()
+    )
     config = line_config(entry.data, entry.options)
     assert config.call_waiting
     assert config.codecs == (SoundCodec.PCMU, SoundCodec.PCMA)
@@ -319,5 +323,36 @@ async def test_options_can_be_emptied(
     result = await hass.config_entries.options.async_init(entry.entry_id)
     await hass.config_entries.options.async_configure(result["flow_id"], {})
     await hass.async_block_till_done()
-    assert entry.options == {"door_phones": [], "call_waiting": False, "codecs": []}
+    kept = {"door_phones": [], "call_waiting": False, "codecs": [], "record_numbers": []}
+    assert entry.options.items() >= kept.items()
+
+
+async def test_options_of_recording_and_answering(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """Numbers are read as people write them; what a switch has set stays."""
+    line.set_option("answering_machine", value=True)
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"recording": {"record": "all", "record_numbers": ["door"]}}
+    )
+    assert result["errors"] == {"base": "number_invalid"}
+    await hass.config_entries.options.async_configure(
+        result["flow_id"],
+        {
+            "recording": {"record": "all", "record_numbers": ["03-1234-5678"]},
+            "answering": {"answering_after": 15, "answering_greeting": "{{ who }}"},
+        },
+    )
+    await hass.async_block_till_done()
+    kept = {
+        "record": "all",
+        "record_numbers": ["0312345678"],
+        "record_notice": True,
+        "record_keep_days": 90,
+        "answering_after": 15,
+        "answering_greeting": "{{ who }}",
+        "answering_machine": True,
+    }
+    assert entry.options.items() >= kept.items()
     assert line_config(entry.data, entry.options).codecs == (SoundCodec.PCMU,)

@@ -65,6 +65,7 @@ async def test_device_and_entities(hass: HomeAssistant, line: Line) -> None:
     entities = er.async_entries_for_config_entry(er.async_get(hass), "line-1")
     assert {entity.unique_id: entity.entity_id for entity in entities} == {
         "line-1_answer": "button.home_answer",
+        "line-1_answering_machine": "switch.home_answering_machine",
         "line-1_call": "event.home_call",
         "line-1_call_sound": "media_player.home_call_sound",
         "line-1_call_state": "sensor.home_call_state",

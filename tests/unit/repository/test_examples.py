@@ -31,11 +31,17 @@ EXPECTED = {
     "water-leak": ["hikari_denwa.dial", "notify.notify"],
     "listen": ["hikari_denwa.listen"],
     "speak-into-the-call": ["tts.speak"],
+    "record-the-call": ["hikari_denwa.start_recording"],
+    "message-was-left": ["notify.notify"],
     "call-and-say": ["hikari_denwa.dial"],
     "alarm-call": ["hikari_denwa.dial"],
     "menu": ["hikari_denwa.ask", "light.turn_on", "hikari_denwa.hang_up"],
 }
-EVENT_TYPES = {"missed-call": "missed", "key-turns-on-the-light": "dtmf"}
+EVENT_TYPES = {
+    "missed-call": "missed",
+    "key-turns-on-the-light": "dtmf",
+    "message-was-left": "message",
+}
 
 
 def runnable() -> list[Example]:

@@ -8,7 +8,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
 from .actions import async_setup_actions
-from .const import DOMAIN, PLATFORMS
+from .const import DOMAIN
 from .engine import shared_engine
 from .exceptions import shown_placeholders
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
@@ -55,7 +55,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
     try:
         await line.async_start()
         await line.listening.async_start()
-        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+        await hass.config_entries.async_forward_entry_setups(entry, line.platforms)
     except BaseException as error:
         await line.async_stop()
         await engine.release()
@@ -67,7 +67,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
 
 async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bool:
     """Take the entities away, hang up, un-register, and stop the engine if nobody else is there."""
-    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+    if not await hass.config_entries.async_unload_platforms(entry, entry.runtime_data.platforms):
         return False
     await entry.runtime_data.async_stop()
     await shared_engine(hass).release()

@@ -107,7 +107,7 @@ class AnsweringMachine:
         try:
             with Keys(self._line, call) as keys:
                 await self._line.client.answer(call.id)
-                call = await self._connected(call)
+                call = await self._line.async_connected(call, _CONNECT_SECONDS)
                 player = self._line.player.of(call)
                 for sound in (greeting, notice_tone()):
                     if sound is not None:
@@ -124,23 +124,6 @@ class AnsweringMachine:
             _LOGGER.warning("The answering machine cannot go on with %s: %s", call.id, error)
         finally:
             await asyncio.shield(hang_up(self._line, call))
-
-    async def _connected(self, call: Call) -> Call:
-        """Return the call once sound flows; raises CallNotConnectedError if it ends before."""
-        connected = asyncio.Event()
-
-        def updated(update: CallUpdate) -> None:
-            if update.call.id == call.id and update.call.state is not CallState.RINGING:
-                connected.set()
-
-        stop = self._line.subscribe_calls(updated)
-        try:
-            if self._line.latest(call).state is CallState.RINGING:
-                async with asyncio.timeout(_CONNECT_SECONDS):
-                    await connected.wait()
-        finally:
-            stop()
-        return self._line.latest(call)
 
     async def _greeting(self, call: Call) -> Sound | None:
         """Return what the caller hears before the tone; None if it cannot be said."""

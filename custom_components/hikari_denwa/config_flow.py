@@ -21,6 +21,8 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    ObjectSelector,
+    ObjectSelectorConfig,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -31,11 +33,16 @@ from homeassistant.helpers.selector import (
 )
 
 from .answering import DEFAULT_AFTER, DEFAULT_SECONDS
+from .assist import CALLER_NUMBER, CALLER_PERSON
 from .const import (
     CONF_ANSWERING_AFTER,
     CONF_ANSWERING_GREETING,
     CONF_ANSWERING_SECONDS,
     CONF_ANSWERING_STT,
+    CONF_ASSIST,
+    CONF_ASSIST_CALLERS,
+    CONF_ASSIST_NUMBER,
+    CONF_ASSIST_PIN,
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
@@ -54,6 +61,7 @@ from .const import (
     DOMAIN,
     SECTION_ADVANCED,
     SECTION_ANSWERING,
+    SECTION_ASSIST,
     SECTION_RECORDING,
 )
 from .engine import shared_engine
@@ -69,7 +77,7 @@ from .telephony.errors import (
     NumberInvalidError,
     TelephonyError,
 )
-from .telephony.numbers import normalize
+from .telephony.numbers import is_emergency, normalize
 
 if TYPE_CHECKING:
     # From 2026.11 on this is what Home Assistant gives out as voluptuous.
@@ -80,6 +88,8 @@ else:
 _DEFAULT_NAME: Final = "Hikari Denwa"
 _EXTENSION = re.compile(r"[0-9]{1,8}")
 _USER_ID = re.compile(r"[!#-\[\]-~]{1,64}")
+
+_PIN = re.compile(r"[0-9]{4,16}")
 
 _TEXT = TextSelector()
 _PASSWORD = TextSelector(
@@ -166,6 +176,23 @@ _ANSWERING_FIELDS: Final = {
     vol.Required(CONF_ANSWERING_SECONDS, default=DEFAULT_SECONDS): _whole_number(10, 600, unit="s"),
     vol.Optional(CONF_ANSWERING_STT): EntitySelector(EntitySelectorConfig(domain="stt")),
 }
+_ASSIST_FIELDS: Final = {
+    vol.Required(CONF_ASSIST, default=False): BooleanSelector(),
+    vol.Optional(CONF_ASSIST_CALLERS, default=list): ObjectSelector(
+        ObjectSelectorConfig(
+            fields={
+                CALLER_NUMBER: {"required": True, "selector": {"text": {"type": "tel"}}},
+                CALLER_PERSON: {"selector": {"entity": {"domain": "person"}}},
+            },
+            multiple=True,
+            label_field=CALLER_NUMBER,
+            description_field=CALLER_PERSON,
+            translation_key=CONF_ASSIST_CALLERS,
+        )
+    ),
+    vol.Optional(CONF_ASSIST_PIN, default=""): _PASSWORD,
+    vol.Optional(CONF_ASSIST_NUMBER, default=""): _TEXT,
+}
 _OPTIONS_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(CONF_DOOR_PHONES, default=list): TextSelector(
@@ -182,6 +209,9 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
         ),
         vol.Required(SECTION_ANSWERING, default=dict): section(
             vol.Schema(_ANSWERING_FIELDS), {"collapsed": True}
+        ),
+        vol.Required(SECTION_ASSIST, default=dict): section(
+            vol.Schema(_ASSIST_FIELDS), {"collapsed": True}
         ),
         vol.Required(SECTION_RECORDING, default=dict): section(
             vol.Schema(_RECORDING_FIELDS), {"collapsed": True}
@@ -312,6 +342,7 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
                     CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
                     CONF_CODECS: user_input[CONF_CODECS],
                     **user_input[SECTION_ANSWERING],
+                    **_assist_options(user_input[SECTION_ASSIST]),
                     **recording,
                     CONF_RECORD_NUMBERS: _numbers(recording, CONF_RECORD_NUMBERS),
                 }
@@ -322,7 +353,7 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
             else:
                 return self.async_create_entry(data=options)
         kept = self.config_entry.options
-        suggested = {**kept, SECTION_ANSWERING: kept, SECTION_RECORDING: kept}
+        suggested = {**kept, SECTION_ANSWERING: kept, SECTION_ASSIST: kept, SECTION_RECORDING: kept}
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
@@ -333,9 +364,32 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
         )
 
 
+def _assist_options(entered: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of Assist with numbers as calls have them; raises InputError."""
+    pin = _plain(entered[CONF_ASSIST_PIN])
+    if pin and not _PIN.fullmatch(pin):
+        raise InputError(CONF_ASSIST_PIN, "pin_invalid")
+    try:
+        number = normalize(entered[CONF_ASSIST_NUMBER]) if entered[CONF_ASSIST_NUMBER] else ""
+        callers = [
+            {**caller, CALLER_NUMBER: normalize(str(caller.get(CALLER_NUMBER, "")))}
+            for caller in entered[CONF_ASSIST_CALLERS]
+        ]
+    except NumberInvalidError as error:
+        raise InputError(CONF_ASSIST_CALLERS, error.reason, **error.placeholders) from error
+    if is_emergency(number):
+        raise InputError(CONF_ASSIST_NUMBER, "assist_number_emergency")
+    return {
+        **entered,
+        CONF_ASSIST_CALLERS: callers,
+        CONF_ASSIST_PIN: pin,
+        CONF_ASSIST_NUMBER: number,
+    }
+
+
 def _switched(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are no fields of the form."""
-    fields = {*_OPTIONS_SCHEMA.schema, *_ANSWERING_FIELDS, *_RECORDING_FIELDS}
+    fields = {*_OPTIONS_SCHEMA.schema, *_ANSWERING_FIELDS, *_ASSIST_FIELDS, *_RECORDING_FIELDS}
     return {key: value for key, value in options.items() if key not in fields}
 
 

@@ -16,6 +16,9 @@ PLATFORMS: Final = (
     Platform.TEXT,
 )
 
+# Assist wants much that not every home has; so it is there for those who ask for it.
+ASSIST_PLATFORM: Final = Platform.ASSIST_SATELLITE
+
 CONF_GATEWAY: Final = "gateway"
 CONF_EXTENSION: Final = "extension"
 CONF_USER_ID: Final = "user_id"
@@ -28,6 +31,10 @@ CONF_ANSWERING_GREETING: Final = "answering_greeting"
 CONF_ANSWERING_MACHINE: Final = "answering_machine"
 CONF_ANSWERING_SECONDS: Final = "answering_seconds"
 CONF_ANSWERING_STT: Final = "answering_stt"
+CONF_ASSIST: Final = "assist"
+CONF_ASSIST_CALLERS: Final = "assist_callers"
+CONF_ASSIST_NUMBER: Final = "assist_number"
+CONF_ASSIST_PIN: Final = "assist_pin"
 CONF_RECORD: Final = "record"
 CONF_RECORD_FORMAT: Final = "record_format"
 CONF_RECORD_KEEP_DAYS: Final = "record_keep_days"
@@ -37,6 +44,7 @@ CONF_RECORD_NOTICE_MESSAGE: Final = "record_notice_message"
 CONF_RECORD_NUMBERS: Final = "record_numbers"
 SECTION_ADVANCED: Final = "advanced"
 SECTION_ANSWERING: Final = "answering"
+SECTION_ASSIST: Final = "assist_by_phone"
 SECTION_RECORDING: Final = "recording"
 
 DEFAULT_PORT: Final = 5060

@@ -17,6 +17,8 @@ from homeassistant.util import dt as dt_util
 from .answering import AnsweringMachine
 from .calls import FAILURES, Call, CallEventType, CallUpdate
 from .const import (
+    ASSIST_PLATFORM,
+    CONF_ASSIST,
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
@@ -26,6 +28,7 @@ from .const import (
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
+    PLATFORMS,
 )
 from .http import LiveStream, LiveStreams, StreamKind
 from .listening import Listening
@@ -139,6 +142,8 @@ class Line:
         self.entry = entry
         self.client = client
         self.state = LineState()
+        assist = (ASSIST_PLATFORM,) if entry.options.get(CONF_ASSIST) else ()
+        self.platforms = (*PLATFORMS, *assist)
         self.number_to_dial = ""
         self.door_phones = frozenset(entry.options.get(CONF_DOOR_PHONES, ()))
         self.finished: deque[CallUpdate] = deque(maxlen=_REMEMBERED_CALLS)
@@ -364,6 +369,41 @@ class Line:
                 return await outcome
         except TimeoutError:
             return self.latest(call)
+
+    async def async_connected(self, call: Call, time_limit: float) -> Call:
+        """Return a call that was answered here once sound flows.
+
+        Raises CallNotConnectedError if it ends before, or after the seconds given.
+        """
+        await self._until(call, CallState.RINGING, time_limit)
+        if (current := self.latest(call)).state is not CallState.TALKING:
+            raise CallNotConnectedError
+        return current
+
+    async def async_ended(self, call: Call, time_limit: float | None = None) -> None:
+        """Wait until a call is over, or for the seconds given."""
+        for state in (CallState.RINGING, CallState.DIALING, CallState.TALKING):
+            await self._until(call, state, time_limit)
+
+    async def _until(self, call: Call, state: CallState, time_limit: float | None) -> None:
+        """Wait while a call is in a state, no longer than the seconds given."""
+        changed = asyncio.Event()
+
+        @callback
+        def updated(update: CallUpdate) -> None:
+            if update.call.id == call.id:
+                changed.set()
+
+        unsubscribe = self.subscribe_calls(updated)
+        try:
+            async with asyncio.timeout(time_limit):
+                while self.latest(call).state is state:
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            unsubscribe()
 
     @callback
     def call_sound(self, call: Call) -> CallSound:

@@ -140,7 +140,8 @@ def test_icons_cover_what_is_named() -> None:
         platform: set(drawn) for platform, drawn in icons["entity"].items()
     }
     assert set(icons["services"]) == set(strings["services"])
-    assert set(strings["entity"]) == set(const.PLATFORMS) <= set(Platform)
+    platforms = {*const.PLATFORMS, const.ASSIST_PLATFORM}
+    assert set(strings["entity"]) == platforms <= set(Platform)
 
 
 def test_actions_agree() -> None:

@@ -33,6 +33,7 @@ EXPECTED = {
     "speak-into-the-call": ["tts.speak"],
     "record-the-call": ["hikari_denwa.start_recording"],
     "message-was-left": ["notify.notify"],
+    "ask-by-telephone": ["assist_satellite.ask_question"],
     "call-and-say": ["hikari_denwa.dial"],
     "alarm-call": ["hikari_denwa.dial"],
     "menu": ["hikari_denwa.ask", "light.turn_on", "hikari_denwa.hang_up"],
@@ -70,6 +71,12 @@ def performed(hass: HomeAssistant) -> list[ServiceCall]:
         hass.services.async_register(
             LINE, action, take, _SCHEMAS[action], supports_response=SupportsResponse.OPTIONAL
         )
+    hass.services.async_register(
+        "assist_satellite",
+        "ask_question",
+        take,
+        supports_response=SupportsResponse.OPTIONAL,
+    )
     for name in ("media_player.media_pause", "tts.speak", "notify.notify", "light.turn_on"):
         domain, _, service = name.partition(".")
         hass.services.async_register(domain, service, take)

@@ -16,6 +16,7 @@ from homeassistant.helpers import config_validation as cv
 
 from .calls import Call
 from .const import DOMAIN
+from .dialling import async_is_person
 from .exceptions import call_failed, translated_errors, wrong_input
 from .line import REJECT_STATUS, HikariConfigEntry, Line
 from .listening import (
@@ -27,6 +28,7 @@ from .listening import (
     filter_numbers,
 )
 from .recordings import Recording, RecordingFolder
+from .speaking import DialTerms
 from .speaking_actions import (
     ASK_FIELDS,
     ERRAND_FIELDS,
@@ -39,6 +41,7 @@ from .telephony.audio.broadcast import Filler
 from .telephony.audio.formats import LiveFormat
 from .telephony.calls import CallState
 from .telephony.errors import CallUnknownError
+from .verdicts import async_described
 
 if TYPE_CHECKING:
     # From 2026.11 on this is what Home Assistant gives out as voluptuous.
@@ -57,6 +60,7 @@ ATTR_NOTICE: Final = "notice"
 ATTR_NUMBER: Final = "number"
 ATTR_NUMBERS: Final = "numbers"
 ATTR_RECORDING: Final = "recording"
+ATTR_SHOW_NUMBER: Final = "show_number"
 ATTR_STATUS: Final = "status"
 ATTR_THIS_CALL_ONLY: Final = "this_call_only"
 ATTR_VOLUME_LEVEL: Final = "volume_level"
@@ -71,6 +75,8 @@ class Action(StrEnum):
     """Names of the actions."""
 
     DIAL = "dial"
+    CHECK_NUMBER = "check_number"
+    FORGET_EXPERIENCE = "forget_experience"
     ANSWER = "answer"
     REJECT = "reject"
     HANG_UP = "hang_up"
@@ -111,9 +117,18 @@ _SCHEMAS: Final = {
             **_LINE,
             vol.Required(ATTR_NUMBER): vol.All(cv.ensure_list, [vol.Any(str, int)]),
             vol.Optional(ATTR_WAIT_FOR_ANSWER, default=False): cv.boolean,
+            vol.Optional(ATTR_SHOW_NUMBER, default=False): cv.boolean,
             **ERRAND_FIELDS,
         }
     ),
+    Action.CHECK_NUMBER: vol.Schema(
+        {
+            **_LINE,
+            vol.Required(ATTR_NUMBER): vol.Any(str, int),
+            vol.Optional(ATTR_SHOW_NUMBER, default=False): cv.boolean,
+        }
+    ),
+    Action.FORGET_EXPERIENCE: vol.Schema({**_LINE, vol.Optional(ATTR_NUMBER): vol.Any(str, int)}),
     Action.ANSWER: vol.Schema(_LINE),
     Action.REJECT: vol.Schema(
         {
@@ -161,6 +176,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions; they serve every line."""
     handlers = {
         Action.DIAL: _dial,
+        Action.CHECK_NUMBER: _check_number,
+        Action.FORGET_EXPERIENCE: _forget_experience,
         Action.ANSWER: _answer,
         Action.REJECT: _reject,
         Action.HANG_UP: _hang_up,
@@ -180,7 +197,11 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             action,
             handler,
             schema=_SCHEMAS[action],
-            supports_response=SupportsResponse.OPTIONAL,
+            supports_response=(
+                SupportsResponse.ONLY
+                if action is Action.CHECK_NUMBER
+                else SupportsResponse.OPTIONAL
+            ),
         )
 
 
@@ -192,11 +213,16 @@ async def _dial(call: ServiceCall) -> ServiceResponse:
     line = _line(call)
     numbers = [_as_written(number) for number in call.data[ATTR_NUMBER]]
     check_numbers(call, numbers)
+    person = await async_is_person(call.hass, call.context)
+    show_number: bool = call.data[ATTR_SHOW_NUMBER]
     if has_words(call):
-        return await call_and_say(call, line, numbers)
+        return await call_and_say(
+            call, line, numbers, DialTerms(person=person, show_number=show_number)
+        )
     (number,) = numbers
+    judged = line.dialler.verdict(number, person=person, show_number=show_number)
     with translated_errors():
-        placed = await line.async_dial(number)
+        placed = await line.async_dial(number, person=person, show_number=show_number)
         if call.data[ATTR_WAIT_FOR_ANSWER]:
             placed = await line.async_outcome(placed, _ANSWER_SECONDS)
     ending = placed.ending
@@ -210,7 +236,27 @@ async def _dial(call: ServiceCall) -> ServiceResponse:
         "status": ending.status if ending else None,
         "phrase": ending.phrase if ending else None,
         "warning": ending.warning if ending else None,
+        "attempts": [attempt.shown() for attempt in placed.attempts],
+        "verdict": await async_described(call.hass, judged),
     }
+
+
+async def _check_number(call: ServiceCall) -> ServiceResponse:
+    """Tell how a call would fare; nothing is sent to anybody."""
+    line = _line(call)
+    judged = line.dialler.verdict(
+        _as_written(call.data[ATTR_NUMBER]),
+        person=await async_is_person(call.hass, call.context),
+        show_number=call.data[ATTR_SHOW_NUMBER],
+    )
+    return await async_described(call.hass, judged)
+
+
+async def _forget_experience(call: ServiceCall) -> ServiceResponse:
+    """Forget what calls to one number taught, or to all."""
+    number = call.data.get(ATTR_NUMBER)
+    written = None if number is None else _as_written(number)
+    return {"forgotten": _line(call).dialler.forget(written)}
 
 
 async def _answer(call: ServiceCall) -> ServiceResponse:
@@ -359,9 +405,13 @@ def _as_written(number: str | int) -> str:
 
 
 def _line(call: ServiceCall) -> Line:
-    """Return the line that is meant; it need not be named if there is only one."""
-    entries: list[HikariConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
-    entry_id = call.data.get(ATTR_CONFIG_ENTRY_ID)
+    """Return the line that is meant."""
+    return find_line(call.hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
+
+
+def find_line(hass: HomeAssistant, entry_id: str | None) -> Line:
+    """Return a line; it need not be named if there is only one. Raises ServiceValidationError."""
+    entries: list[HikariConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     if entry_id is None:
         if not entries:
             raise wrong_input("no_line")
@@ -371,7 +421,7 @@ def _line(call: ServiceCall) -> Line:
     for entry in entries:
         if entry.entry_id == entry_id:
             return entry.runtime_data
-    named = call.hass.config_entries.async_get_entry(entry_id)
+    named = hass.config_entries.async_get_entry(entry_id)
     if named is None or named.domain != DOMAIN:
         raise wrong_input("line_not_found")
     raise wrong_input("line_not_loaded", line=named.title)

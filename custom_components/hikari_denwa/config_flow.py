@@ -2,11 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.config_entries import (
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
     OptionsFlowWithReload,
@@ -16,68 +17,52 @@ from homeassistant.core import callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    EntitySelector,
-    EntitySelectorConfig,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
-    ObjectSelector,
-    ObjectSelectorConfig,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
-    TemplateSelector,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
-from .answering import DEFAULT_AFTER, DEFAULT_SECONDS
-from .assist import CALLER_NUMBER, CALLER_PERSON
+from . import options_form, sound_options
 from .const import (
-    CONF_ANSWERING_AFTER,
-    CONF_ANSWERING_GREETING,
-    CONF_ANSWERING_SECONDS,
-    CONF_ANSWERING_STT,
-    CONF_ASSIST,
-    CONF_ASSIST_CALLERS,
-    CONF_ASSIST_NUMBER,
-    CONF_ASSIST_PIN,
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
+    CONF_EMERGENCY,
+    CONF_EMERGENCY_FROM_AUTOMATION,
+    CONF_ENGINE,
     CONF_EXTENSION,
     CONF_FAMILY,
     CONF_GATEWAY,
-    CONF_RECORD,
-    CONF_RECORD_FORMAT,
-    CONF_RECORD_KEEP_DAYS,
-    CONF_RECORD_KEEP_MIB,
-    CONF_RECORD_NOTICE,
-    CONF_RECORD_NOTICE_MESSAGE,
-    CONF_RECORD_NUMBERS,
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
     SECTION_ADVANCED,
-    SECTION_ANSWERING,
-    SECTION_ASSIST,
-    SECTION_RECORDING,
 )
-from .engine import shared_engine
+from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
+from .engine_flow import EngineOptions
 from .exceptions import shown_placeholders
-from .line import line_config
-from .recorder import DEFAULT_KEEP_DAYS, DEFAULT_KEEP_MIB, RecordChoice, RecordFormat
+from .line import Line, line_config
+from .options import DiallingOptions
 from .telephony import address
 from .telephony.engine.protocol import FamilyChoice, SoundCodec
+from .telephony.engine.remote import engine_url
 from .telephony.errors import (
     AddressError,
     CredentialsRejectedError,
+    EngineUrlError,
     ExtensionUnavailableError,
     NumberInvalidError,
     TelephonyError,
 )
-from .telephony.numbers import is_emergency, normalize
+from .telephony.experience import Book
+from .telephony.numbers import normalize
 
 if TYPE_CHECKING:
     # From 2026.11 on this is what Home Assistant gives out as voluptuous.
@@ -88,8 +73,6 @@ else:
 _DEFAULT_NAME: Final = "Hikari Denwa"
 _EXTENSION = re.compile(r"[0-9]{1,8}")
 _USER_ID = re.compile(r"[!#-\[\]-~]{1,64}")
-
-_PIN = re.compile(r"[0-9]{4,16}")
 
 _TEXT = TextSelector()
 _PASSWORD = TextSelector(
@@ -132,67 +115,6 @@ _RECONFIGURE_SCHEMA: Final = vol.Schema(
 _REAUTH_SCHEMA: Final = vol.Schema(
     {vol.Required(CONF_USER_ID): _TEXT, vol.Required(CONF_PASSWORD): _PASSWORD}
 )
-
-
-def _whole_number(low: int, high: int, *, unit: str | None = None) -> Any:
-    """Return a field for a whole number."""
-    config = NumberSelectorConfig(min=low, max=high, mode=NumberSelectorMode.BOX)
-    if unit is not None:
-        config["unit_of_measurement"] = unit
-    return vol.All(NumberSelector(config), vol.Coerce(int))
-
-
-def _choice(values: Iterable[str], key: str) -> SelectSelector:
-    """Return a field for one of several values."""
-    return SelectSelector(
-        SelectSelectorConfig(
-            options=[str(value) for value in values],
-            translation_key=key,
-            mode=SelectSelectorMode.LIST,
-        )
-    )
-
-
-_RECORDING_FIELDS: Final = {
-    vol.Required(CONF_RECORD, default=RecordChoice.NONE.value): _choice(RecordChoice, CONF_RECORD),
-    vol.Optional(CONF_RECORD_NUMBERS, default=list): TextSelector(
-        TextSelectorConfig(multiple=True)
-    ),
-    vol.Required(CONF_RECORD_NOTICE, default=True): BooleanSelector(),
-    vol.Optional(CONF_RECORD_NOTICE_MESSAGE, default=""): _TEXT,
-    vol.Required(CONF_RECORD_FORMAT, default=RecordFormat.WAV.value): _choice(
-        RecordFormat, CONF_RECORD_FORMAT
-    ),
-    vol.Required(CONF_RECORD_KEEP_DAYS, default=DEFAULT_KEEP_DAYS): _whole_number(
-        0, 3650, unit="d"
-    ),
-    vol.Required(CONF_RECORD_KEEP_MIB, default=DEFAULT_KEEP_MIB): _whole_number(
-        0, 1_000_000, unit="MiB"
-    ),
-}
-_ANSWERING_FIELDS: Final = {
-    vol.Required(CONF_ANSWERING_AFTER, default=DEFAULT_AFTER): _whole_number(1, 60, unit="s"),
-    vol.Optional(CONF_ANSWERING_GREETING, default=""): TemplateSelector(),
-    vol.Required(CONF_ANSWERING_SECONDS, default=DEFAULT_SECONDS): _whole_number(10, 600, unit="s"),
-    vol.Optional(CONF_ANSWERING_STT): EntitySelector(EntitySelectorConfig(domain="stt")),
-}
-_ASSIST_FIELDS: Final = {
-    vol.Required(CONF_ASSIST, default=False): BooleanSelector(),
-    vol.Optional(CONF_ASSIST_CALLERS, default=list): ObjectSelector(
-        ObjectSelectorConfig(
-            fields={
-                CALLER_NUMBER: {"required": True, "selector": {"text": {"type": "tel"}}},
-                CALLER_PERSON: {"selector": {"entity": {"domain": "person"}}},
-            },
-            multiple=True,
-            label_field=CALLER_NUMBER,
-            description_field=CALLER_PERSON,
-            translation_key=CONF_ASSIST_CALLERS,
-        )
-    ),
-    vol.Optional(CONF_ASSIST_PIN, default=""): _PASSWORD,
-    vol.Optional(CONF_ASSIST_NUMBER, default=""): _TEXT,
-}
 _OPTIONS_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(CONF_DOOR_PHONES, default=list): TextSelector(
@@ -207,14 +129,14 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.LIST,
             )
         ),
-        vol.Required(SECTION_ANSWERING, default=dict): section(
-            vol.Schema(_ANSWERING_FIELDS), {"collapsed": True}
-        ),
-        vol.Required(SECTION_ASSIST, default=dict): section(
-            vol.Schema(_ASSIST_FIELDS), {"collapsed": True}
-        ),
-        vol.Required(SECTION_RECORDING, default=dict): section(
-            vol.Schema(_RECORDING_FIELDS), {"collapsed": True}
+        **options_form.FIELDS,
+        **sound_options.FIELDS,
+        vol.Optional(CONF_ENGINE): SelectSelector(
+            SelectSelectorConfig(
+                options=[kind.value for kind in EngineKind],
+                translation_key=CONF_ENGINE,
+                mode=SelectSelectorMode.DROPDOWN,
+            )
         ),
     }
 )
@@ -240,6 +162,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         """Begin without an error to show."""
         self._errors: dict[str, str] = {}
         self._placeholders: dict[str, str] = {}
+        self._app: EngineApp | None = None
 
     @staticmethod
     @callback
@@ -257,6 +180,56 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             )
         return self._form("user", _USER_SCHEMA, user_input)
 
+    @override
+    async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
+        """Take note of the app that runs the engine; it starts and tells of itself anew each time.
+
+        An app that is known already but moved, or has another token, is followed at once.
+        """
+        try:
+            app = EngineApp(
+                uuid=discovery_info.uuid,
+                name=discovery_info.name,
+                url=engine_url(str(discovery_info.config["url"])),
+                token=str(discovery_info.config["token"]),
+            )
+        except KeyError, EngineUrlError:
+            return self.async_abort(reason="app_not_understood")
+        await self.async_set_unique_id(app.uuid)
+        self._abort_if_unique_id_configured()
+        keeper = engine_keeper(self.hass)
+        if (known := await keeper.async_app()) and known.uuid == app.uuid:
+            await keeper.async_take_app(app)
+            return self.async_abort(reason="app_known")
+        self._app = app
+        self.context["title_placeholders"] = {"name": app.name}
+        return await self.async_step_hassio_confirm()
+
+    async def async_step_hassio_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Have the lines use the app, or set the first line up with it."""
+        app = self._app
+        if app is None:
+            return self.async_abort(reason="app_not_understood")
+        keeper = engine_keeper(self.hass)
+        if user_input is not None:
+            choice = EngineChoice(kind=EngineKind.REMOTE, url=app.url, token=app.token)
+            try:
+                await keeper.async_try(choice, None)
+            except TelephonyError as error:
+                self._errors = {"base": error.reason}
+                self._placeholders = shown_placeholders(error)
+            else:
+                self._errors, self._placeholders = {}, {}
+                await keeper.async_take_app(app)
+                # The Supervisor would remove an entry of the app's id together with the app.
+                await self.async_set_unique_id(None)
+                if self._async_current_entries(include_ignore=False):
+                    return self.async_abort(reason="app_taken")
+                return await self.async_step_user()
+        return self._form("hassio_confirm", vol.Schema({}), None, app=app.name)
+
     async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Ask anew for what the gateway rejected."""
         return await self.async_step_reauth_confirm()
@@ -266,7 +239,9 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Take another user ID and password."""
         entry = self._get_reauth_entry()
-        if user_input is not None and (data := await self._proved({**entry.data, **user_input})):
+        if user_input is not None and (
+            data := await self._proved({**entry.data, **user_input}, entry.options)
+        ):
             return self.async_update_reload_and_abort(entry, data=data)
         return self._form(
             "reauth_confirm", _REAUTH_SCHEMA, user_input or entry.data, name=entry.title
@@ -279,7 +254,8 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         entry = self._get_reconfigure_entry()
         if user_input is not None:
             password = user_input.get(CONF_PASSWORD) or entry.data[CONF_PASSWORD]
-            if data := await self._proved({**user_input, CONF_PASSWORD: password}):
+            changed = {**user_input, CONF_PASSWORD: password}
+            if data := await self._proved(changed, entry.options):
                 return self.async_update_reload_and_abort(entry, data=data)
         suggested = {**entry.data, SECTION_ADVANCED: {CONF_PORT: entry.data[CONF_PORT]}}
         return self._form("reconfigure", _RECONFIGURE_SCHEMA, user_input or suggested)
@@ -306,14 +282,18 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders={**placeholders, **self._placeholders},
         )
 
-    async def _proved(self, entered: Mapping[str, Any]) -> dict[str, Any] | None:
+    async def _proved(
+        self, entered: Mapping[str, Any], options: Mapping[str, Any] | None = None
+    ) -> dict[str, Any] | None:
         """Return the data of an entry if the gateway takes it, else keep the errors to show."""
         try:
             data = _entry_data(entered)
             self._async_abort_entries_match(
                 {key: data[key] for key in (CONF_GATEWAY, CONF_EXTENSION)}
             )
-            async with shared_engine(self.hass).use() as client:
+            async with engine_keeper(self.hass).use(
+                EngineChoice.of_options(options or {}), needed_family(data)
+            ) as client:
                 await client.probe(line_config(data, {}))
         except InputError as error:
             self._errors, self._placeholders = {error.field: error.reason}, error.placeholders
@@ -325,80 +305,86 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         return None
 
 
-class HikariDenwaOptionsFlow(OptionsFlowWithReload):
-    """Asks which callers are door phones, what becomes of a second call, and how to speak."""
+class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
+    """Asks which callers are door phones, what becomes of a second call, and what to dial how."""
+
+    def __init__(self) -> None:
+        """Begin with nothing entered."""
+        self._entered: dict[str, Any] = {}
+        self._engine_kind: str | None = None
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Take numbers and extensions, as people write them."""
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
         if user_input is not None:
-            recording = user_input[SECTION_RECORDING]
             try:
-                options = {
-                    # What the switches set stays.
-                    **_switched(self.config_entry.options),
-                    CONF_DOOR_PHONES: _numbers(user_input, CONF_DOOR_PHONES),
-                    CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
-                    CONF_CODECS: user_input[CONF_CODECS],
-                    **user_input[SECTION_ANSWERING],
-                    **_assist_options(user_input[SECTION_ASSIST]),
-                    **recording,
-                    CONF_RECORD_NUMBERS: _numbers(recording, CONF_RECORD_NUMBERS),
-                }
-            except InputError as error:
-                # A field of a section cannot show an error of its own.
-                field = error.field if error.field in user_input else "base"
-                errors, placeholders = {field: error.reason}, error.placeholders
+                self._entered = self._kept(user_input)
+            except NumberInvalidError as error:
+                errors, placeholders = {CONF_DOOR_PHONES: error.reason}, error.placeholders
+            except options_form.OptionError as error:
+                errors, placeholders = {"base": error.reason}, error.placeholders
             else:
-                return self.async_create_entry(data=options)
-        kept = self.config_entry.options
-        suggested = {**kept, SECTION_ANSWERING: kept, SECTION_ASSIST: kept, SECTION_RECORDING: kept}
+                self._engine_kind = user_input.get(CONF_ENGINE)
+                if self._entered[CONF_EMERGENCY]:
+                    return await self.async_step_emergency()
+                return await self.async_choose_engine(self._engine_kind, self._entered)
+        options = self.config_entry.options
+        shown = user_input or {
+            CONF_ENGINE: EngineKind.AUTOMATIC.value,
+            **options,
+            **options_form.suggested(options, self._book()),
+            **sound_options.suggested(options),
+        }
         return self.async_show_form(
             step_id="init",
-            data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA, user_input or suggested
-            ),
+            data_schema=self.add_suggested_values_to_schema(_OPTIONS_SCHEMA, shown),
             errors=errors,
             description_placeholders=placeholders,
         )
 
+    async def async_step_emergency(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Name the risks of emergency calls, and have them confirmed."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            if user_input[options_form.CONF_UNDERSTOOD]:
+                switch = {
+                    CONF_EMERGENCY_FROM_AUTOMATION: user_input[CONF_EMERGENCY_FROM_AUTOMATION]
+                }
+                return await self.async_choose_engine(
+                    self._engine_kind, {**self._entered, **switch}
+                )
+            errors = {options_form.CONF_UNDERSTOOD: "emergency_not_confirmed"}
+        options = self.config_entry.options
+        shown = user_input or {
+            options_form.CONF_UNDERSTOOD: options.get(CONF_EMERGENCY, False),
+            CONF_EMERGENCY_FROM_AUTOMATION: options.get(CONF_EMERGENCY_FROM_AUTOMATION, False),
+        }
+        return self.async_show_form(
+            step_id="emergency",
+            data_schema=self.add_suggested_values_to_schema(options_form.EMERGENCY_SCHEMA, shown),
+            errors=errors,
+        )
 
-def _assist_options(entered: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of Assist with numbers as calls have them; raises InputError."""
-    pin = _plain(entered[CONF_ASSIST_PIN])
-    if pin and not _PIN.fullmatch(pin):
-        raise InputError(CONF_ASSIST_PIN, "pin_invalid")
-    try:
-        number = normalize(entered[CONF_ASSIST_NUMBER]) if entered[CONF_ASSIST_NUMBER] else ""
-        callers = [
-            {**caller, CALLER_NUMBER: normalize(str(caller.get(CALLER_NUMBER, "")))}
-            for caller in entered[CONF_ASSIST_CALLERS]
-        ]
-    except NumberInvalidError as error:
-        raise InputError(CONF_ASSIST_CALLERS, error.reason, **error.placeholders) from error
-    if is_emergency(number):
-        raise InputError(CONF_ASSIST_NUMBER, "assist_number_emergency")
-    return {
-        **entered,
-        CONF_ASSIST_CALLERS: callers,
-        CONF_ASSIST_PIN: pin,
-        CONF_ASSIST_NUMBER: number,
-    }
+    def _kept(self, entered: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is kept of what was entered; raises NumberInvalidError, OptionError."""
+        return {
+            **self.config_entry.options,
+            CONF_DOOR_PHONES: list(dict.fromkeys(map(normalize, entered[CONF_DOOR_PHONES]))),
+            CONF_CALL_WAITING: entered[CONF_CALL_WAITING],
+            CONF_CODECS: entered[CONF_CODECS],
+            **options_form.read(entered, self.config_entry.data[CONF_GATEWAY]),
+            **sound_options.read(entered),
+        }
 
-
-def _switched(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are no fields of the form."""
-    fields = {*_OPTIONS_SCHEMA.schema, *_ANSWERING_FIELDS, *_ASSIST_FIELDS, *_RECORDING_FIELDS}
-    return {key: value for key, value in options.items() if key not in fields}
-
-
-def _numbers(entered: Mapping[str, Any], field: str) -> list[str]:
-    """Return the numbers of a field, each once; raises InputError."""
-    try:
-        return list(dict.fromkeys(map(normalize, entered[field])))
-    except NumberInvalidError as error:
-        raise InputError(field, error.reason, **error.placeholders) from error
+    def _book(self) -> Book:
+        """Return the extensions as calls have corrected them, or as they were entered."""
+        if self.config_entry.state is ConfigEntryState.LOADED:
+            line: Line = self.config_entry.runtime_data
+            return line.dialler.book
+        return DiallingOptions.read(self.config_entry.options).book
 
 
 def _entry_data(entered: Mapping[str, Any]) -> dict[str, Any]:

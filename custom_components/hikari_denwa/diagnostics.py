@@ -10,11 +10,14 @@ from homeassistant.core import HomeAssistant
 
 from .calls import Call
 from .const import CONF_DOOR_PHONES, CONF_GATEWAY, CONF_USER_ID
-from .engine import shared_engine
-from .line import HikariConfigEntry
+from .engine import EngineChoice, engine_keeper
+from .line import HikariConfigEntry, Line
+from .telephony.calls import Family
+from .telephony.paths import FamilyPath
 
 _SECRETS = {CONF_PASSWORD, CONF_USER_ID}
 _SHOWN_DIGITS = 3
+_SHOWN_NUMBERS = 20
 
 
 async def async_get_config_entry_diagnostics(
@@ -23,8 +26,9 @@ async def async_get_config_entry_diagnostics(
     """Return the line's state, its last calls, and the engine behind it."""
     line = entry.runtime_data
     state = line.state
-    client = shared_engine(hass).client
-    welcome = client.welcome if client else None
+    keeper = engine_keeper(hass)
+    lease = keeper.lease(entry.entry_id)
+    welcome = lease.client.welcome if lease else None
     return {
         "entry": {
             "data": async_redact_data(
@@ -39,15 +43,76 @@ async def async_get_config_entry_diagnostics(
             "local_address": _address(state.local_address),
             "reason": state.error.reason if state.error else None,
         },
+        "compatibility": _compatibility(line),
         "call": _call(state.call) if state.call else None,
         "last_calls": [{"event": update.type, **_call(update.call)} for update in line.finished],
         "engine": {
-            "running": client is not None and client.running,
+            "chosen": EngineChoice.of_options(entry.options).kind,
+            "app": await keeper.async_app() is not None,
+            "problem": lease.problem.reason if lease and lease.problem else None,
+            "running": welcome is not None,
             "backend": welcome.backend if welcome else None,
             "version": welcome.version if welcome else None,
             "families": list(welcome.families) if welcome else None,
         },
     }
+
+
+def _compatibility(line: Line) -> dict[str, Any]:
+    """Return all that verdicts are made of, and the last attempts; fit to be shown in public."""
+    dialler, paths = line.dialler, line.state.paths
+    facts, options = dialler.facts, dialler.options
+    return {
+        "paths": {
+            **{family.value: _path(paths.of(family)) for family in Family},
+            "environment": dataclasses.asdict(paths.environment),
+        },
+        "line": {
+            "family": facts.family,
+            "families": sorted(facts.families),
+            "second_gateway": _address(options.second_gateway),
+            "other_lines": [other.family for other in facts.others],
+        },
+        "region": dialler.region,
+        "region_entered": options.region,
+        "book": {
+            number: {"kind": entry.kind, "entered": entry.entered}
+            for number, entry in dialler.book.entries.items()
+        },
+        "options": {
+            "allowed_costs": sorted(options.allowed_costs),
+            "blocked_numbers": len(options.blocked_numbers),
+            "area_code": options.area_code is not None,
+            "emergency": options.emergency,
+            "emergency_from_automation": options.emergency_from_automation,
+        },
+        "experience": [
+            {
+                "number": _number(number),
+                "kind": outcomes[-1].kind,
+                "outcomes": [[one.family, one.result] for one in outcomes],
+            }
+            for number, outcomes in list(dialler.experience.outcomes.items())[-_SHOWN_NUMBERS:]
+        ],
+        "attempts": [
+            {
+                "at": note.at.isoformat(),
+                "number": _number(note.number.national),
+                "kind": note.number.kind,
+                "outlook": note.outlook,
+                "moved": note.moved,
+                **{key: value for key, value in note.attempt.shown().items() if key != "line"},
+            }
+            for note in dialler.notes
+        ],
+    }
+
+
+def _path(path: FamilyPath | None) -> dict[str, Any] | None:
+    """Return how a family reaches the gateway."""
+    if path is None:
+        return None
+    return {**dataclasses.asdict(path), "source": _address(path.source)}
 
 
 def _call(call: Call) -> dict[str, Any]:

@@ -72,6 +72,14 @@ class Words:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DialTerms:
+    """Who asks for a call, and whether it may be tried with 186; see ``Line.async_dial``."""
+
+    person: bool = False
+    show_number: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Errand:
     """Whom to call with what, and when that is done. Times in seconds.
 
@@ -87,6 +95,7 @@ class Errand:
     ring_seconds: float = 45.0
     rounds: int = 1
     hang_up: bool = True
+    terms: DialTerms = DialTerms()
 
 
 class AttemptResult(StrEnum):
@@ -278,7 +287,9 @@ async def _attempt(line: Line, errand: Errand, number: str, sound: Sound) -> Att
     """Call a number and say the words; a fault of our own side is tried again a few times."""
     for tries_left in reversed(range(_OWN_FAULT_TRIES)):
         try:
-            call = await line.async_dial(number)
+            call = await line.async_dial(
+                number, person=errand.terms.person, show_number=errand.terms.show_number
+            )
         except TelephonyError as error:
             if isinstance(error, _OWN_FAULTS) and tries_left:
                 await asyncio.sleep(OWN_FAULT_PAUSE_SECONDS)
@@ -308,7 +319,7 @@ async def hang_up(line: Line, call: Call) -> None:
     """Hang up, if the call still is, and wait until it is over."""
     with Keys(line, call) as keys, suppress(TelephonyError, TimeoutError):
         if line.latest(call).state is not CallState.ENDED:
-            await line.client.hang_up(call.id)
+            await line.async_hang_up(call)
         async with asyncio.timeout(_CANCEL_SECONDS):
             while True:
                 await keys.next(_CANCEL_SECONDS)

@@ -10,7 +10,7 @@ from homeassistant.helpers import config_validation as cv
 from .const import DOMAIN
 from .exceptions import translated_errors
 from .line import Line
-from .speaking import Errand, Question, Words, ask, run_errand
+from .speaking import DialTerms, Errand, Question, Words, ask, run_errand
 
 if TYPE_CHECKING:
     # From 2026.11 on this is what Home Assistant gives out as voluptuous.
@@ -95,7 +95,9 @@ def has_words(call: ServiceCall) -> bool:
     return bool(call.data.get(ATTR_MESSAGE) or call.data.get(ATTR_MEDIA))
 
 
-async def call_and_say(call: ServiceCall, line: Line, numbers: list[str]) -> dict[str, Any]:
+async def call_and_say(
+    call: ServiceCall, line: Line, numbers: list[str], terms: DialTerms
+) -> dict[str, Any]:
     """Call and say; that nobody was reached is an error, unless the response is asked for."""
     errand = Errand(
         numbers=tuple(numbers),
@@ -106,6 +108,7 @@ async def call_and_say(call: ServiceCall, line: Line, numbers: list[str]) -> dic
         ring_seconds=call.data[ATTR_RING_SECONDS],
         rounds=call.data[ATTR_ROUNDS],
         hang_up=call.data[ATTR_HANG_UP],
+        terms=terms,
     )
     with translated_errors():
         report = await run_errand(line, errand)

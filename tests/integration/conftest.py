@@ -1,6 +1,7 @@
 """What the tests inside Home Assistant share."""
 
 import asyncio
+import os
 import shutil
 import wave
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,9 +20,15 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.telephony.calls import Family
+from custom_components.hikari_denwa.telephony.engine.pjsua2.launcher import Pjsua2Launcher
+from custom_components.hikari_denwa.telephony.errors import TelephonyError
 from tests.home_gateway.likeness import spoken
+from tests.loopback import loopback
 
 from .fake_engine import FakeEngine
+
+__all__ = ["loopback"]
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on PATH")
 
@@ -120,6 +127,25 @@ def engine() -> Iterator[FakeEngine]:
     fake = FakeEngine()
     with patch("custom_components.hikari_denwa.engine.EngineClient", fake.make):
         yield fake
+
+
+@pytest.fixture
+async def families(
+    request: pytest.FixtureRequest, loopback: None, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Family, ...]:
+    """Have lines use the back end that was asked for; returns the families that it speaks."""
+    if request.config.getoption("backend") == "native":
+        return tuple(Family)
+    interpreter = os.environ.get("HIKARI_PJSUA2_PYTHON")
+    if not interpreter:
+        pytest.skip("HIKARI_PJSUA2_PYTHON names no Python with pjsua2")
+    launcher = Pjsua2Launcher(interpreter=interpreter)
+    try:
+        report = await launcher.probe()
+    except TelephonyError as error:
+        pytest.skip(f"the pjsua2 of {interpreter} cannot serve: {error}")
+    monkeypatch.setattr("custom_components.hikari_denwa.engine.NATIVE", launcher)
+    return report.families
 
 
 @pytest.fixture

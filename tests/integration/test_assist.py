@@ -116,8 +116,8 @@ def gateway(engine: FakeEngine, line: Line) -> LineListener:
         await answer(call)
         asyncio.get_running_loop().call_soon(listener.call_event, connected(call))
 
-    async def dials(name: str, number: str) -> Any:
-        dialled = await dial(name, number)
+    async def dials(name: str, number: str, **terms: Any) -> Any:
+        dialled = await dial(name, number, **terms)
         asyncio.get_running_loop().call_soon(listener.call_event, connected(dialled.call))
         return dialled
 
@@ -126,7 +126,7 @@ def gateway(engine: FakeEngine, line: Line) -> LineListener:
         listener.call_event(ended(call, EndReason.HUNG_UP_HERE))
 
     client.answer = answers  # type: ignore[method-assign]
-    client.dial = dials  # type: ignore[method-assign]
+    client.dial = dials  # type: ignore[method-assign, assignment]
     client.hang_up = hangs_up  # type: ignore[method-assign]
     return listener
 

@@ -24,11 +24,11 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hikari_denwa import playback as playback_module
 from custom_components.hikari_denwa import recorder as recorder_module
-from custom_components.hikari_denwa import recordings as recordings_module
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.recorder import notice_tone
 from custom_components.hikari_denwa.recordings import RecordingFolder
+from custom_components.hikari_denwa.telephony.audio.recording import StereoWav
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     SILENCE,
     SoundDirection,
@@ -226,9 +226,7 @@ async def test_full_disk_ends_the_recording_and_not_the_call(
     """The owner is told; with room again that is taken back."""
     await act(hass, "start_recording", notice=False)
     speak(engine)
-    monkeypatch.setattr(
-        recordings_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=1024)
-    )
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1024))
     issue = (DOMAIN, "recording_line-1")
     await until(lambda: issue in ir.async_get(hass).issues)
     await until(lambda: not talking.recorder._finishing)
@@ -254,7 +252,7 @@ async def test_a_disk_that_fails(
         raise OSError(28, "No space left on device")
 
     await act(hass, "start_recording", notice=False)
-    monkeypatch.setattr(recorder_module.StereoWav, "write", fail)
+    monkeypatch.setattr(StereoWav, "write", fail)
     speak(engine)
     await until(lambda: (DOMAIN, "recording_line-1") in ir.async_get(hass).issues)
     assert talking.state.call is not None

@@ -49,8 +49,8 @@ class FarEnd:
         client = engine.client
         dial, hang_up = client.dial, client.hang_up
 
-        async def dials(line: str, number: str) -> Any:
-            dialled = await dial(line, number)
+        async def dials(line: str, number: str, **terms: Any) -> Any:
+            dialled = await dial(line, number, **terms)
             self.dialled.append(number)
             if answer := self.answers.get(number):
                 asyncio.get_running_loop().call_soon(answer, client.listener(), dialled.call)

@@ -37,6 +37,7 @@ EXPECTED = {
     "call-and-say": ["hikari_denwa.dial"],
     "alarm-call": ["hikari_denwa.dial"],
     "menu": ["hikari_denwa.ask", "light.turn_on", "hikari_denwa.hang_up"],
+    "check-before-dialling": ["hikari_denwa.check_number", "hikari_denwa.dial"],
 }
 EVENT_TYPES = {
     "missed-call": "missed",
@@ -65,7 +66,12 @@ def performed(hass: HomeAssistant) -> list[ServiceCall]:
         dialled = [seen for seen in calls if seen.service == "dial"]
         calls.append(call)
         result = "connected" if dialled else "failed"
-        return {"result": result, "url": "http://example.test/", "digits": "1"}
+        return {
+            "result": result,
+            "outlook": "works",
+            "url": "http://example.test/",
+            "digits": "1",
+        }
 
     for action in Action:
         hass.services.async_register(

@@ -16,6 +16,7 @@ from yarl import URL
 
 from custom_components.hikari_denwa import playable
 from custom_components.hikari_denwa import playback as player_module
+from custom_components.hikari_denwa.calls import CallUpdate
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.playable import (
     Sound,
@@ -217,10 +218,10 @@ async def test_stop_and_end(
     hass: HomeAssistant,
     engine: FakeEngine,
     talking: Line,
-    changes: Callable[[str], list[State]],
 ) -> None:
     """Stopping forgets what waits; the end of the call ends everything, without another event."""
-    events = changes(CALL_EVENT)
+    updates: list[CallUpdate] = []
+    talking.subscribe_calls(updates.append)
     player = talking.player.of(talking.state.call)
     engine.plays = False
     playbacks = [player.play(numbered(100)), player.play(numbered(100))]
@@ -236,9 +237,7 @@ async def test_stop_and_end(
     await until(lambda: len(engine.queued) == 40)
     engine.client.listener().call_event(ended())
     assert await playback.finished() is PlaybackEnd.CALL_ENDED
-    await hass.async_block_till_done()
-    kinds = [event.attributes["event_type"] for event in events]
-    assert kinds == ["playback_done", "playback_done", "ended"]
+    assert [update.type for update in updates] == ["playback_done", "playback_done", "ended"]
 
 
 async def test_an_engine_that_does_not_tell(

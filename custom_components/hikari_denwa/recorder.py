@@ -28,7 +28,7 @@ from .const import (
     DOMAIN,
 )
 from .playable import Sound, frames_sound, prepared, speech_sound
-from .recordings import Recording, RecordingFolder, RecordingKind, renamed
+from .recordings import Recording, RecordingFolder, RecordingKind
 from .telephony.audio.recording import StereoMixer, StereoWav
 from .telephony.audio.tones import frames, sines
 from .telephony.calls import CallState
@@ -295,7 +295,7 @@ class Recorder:
             words = await transcribed(self._hass, engine, path)
             recording = replace(recording, transcription=words)
         if self._rules.format is RecordFormat.OPUS and await self._encoded(path):
-            recording = renamed(recording, path.with_suffix(".opus").name)
+            recording = replace(recording, name=path.with_suffix(".opus").name)
         try:
             await self._hass.async_add_executor_job(folder.note, recording)
         except RecordingError as error:

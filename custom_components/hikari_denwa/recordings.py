@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -162,11 +162,6 @@ class RecordingFolder:
                 kept += (self.path / recording.name).stat().st_size
             if keep_mib and kept > keep_mib * 1024 * 1024:
                 self.delete(recording)
-
-
-def renamed(recording: Recording, name: str) -> Recording:
-    """Return a recording that has another name."""
-    return replace(recording, name=name)
 
 
 def _too_old(recordings: Iterable[Recording], keep_days: int) -> list[Recording]:

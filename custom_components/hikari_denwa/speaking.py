@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from homeassistant.core import HomeAssistant
 
 from .calls import Call, CallEventType, CallUpdate
+from .const import DOMAIN
 from .playable import Sound, frames_sound, joined, media_sound, prepared, speech_sound
 from .playback import CallPlayer, Playback, PlaybackEnd
 from .telephony.audio.tones import frames, silence, sines
@@ -113,6 +114,9 @@ class AttemptResult(StrEnum):
     FAILED = "failed"
 
 
+_DONE: Final = frozenset({AttemptResult.CONFIRMED, AttemptResult.SAID})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One call of an errand; ``reason`` is that of its end, or of why there was none."""
@@ -154,7 +158,7 @@ class Report:
     @property
     def done(self) -> bool:
         """Tell whether somebody confirmed, or heard everything."""
-        return self.last.result in {AttemptResult.CONFIRMED, AttemptResult.SAID}
+        return self.last.result in _DONE
 
     def described(self) -> dict[str, Any]:
         """Return what a response tells of it."""
@@ -287,9 +291,7 @@ async def _attempt(line: Line, errand: Errand, number: str, sound: Sound) -> Att
     """Call a number and say the words; a fault of our own side is tried again a few times."""
     for tries_left in reversed(range(_OWN_FAULT_TRIES)):
         try:
-            call = await line.async_dial(
-                number, person=errand.terms.person, show_number=errand.terms.show_number
-            )
+            call = await _dial(line, errand, number)
         except TelephonyError as error:
             if isinstance(error, _OWN_FAULTS) and tries_left:
                 await asyncio.sleep(OWN_FAULT_PAUSE_SECONDS)
@@ -302,7 +304,7 @@ async def _attempt(line: Line, errand: Errand, number: str, sound: Sound) -> Att
             call = await line.async_outcome(call, errand.ring_seconds)
             if call.state is CallState.TALKING:
                 result, digits = await _deliver(line, errand, call, sound, keys)
-                finished = not errand.hang_up
+                finished = not errand.hang_up and result in _DONE
             else:
                 result, digits = AttemptResult.FAILED, ""
     finally:
@@ -313,6 +315,26 @@ async def _attempt(line: Line, errand: Errand, number: str, sound: Sound) -> Att
     if result is AttemptResult.FAILED and reason == EndReason.CANCELLED_HERE:
         reason = EndReason.NO_ANSWER.value
     return Attempt(number=number, result=result, digits=digits, reason=reason, call=call)
+
+
+async def _dial(line: Line, errand: Errand, number: str) -> Call:
+    """Place a call; who is stopped meanwhile has it hung up as soon as it is there."""
+    terms = errand.terms
+    dialling = line.entry.async_create_task(
+        line.hass,
+        line.async_dial(number, person=terms.person, show_number=terms.show_number),
+        f"{DOMAIN} call and say",
+    )
+
+    def forget(task: asyncio.Task[Call]) -> None:
+        if not task.cancelled() and task.exception() is None:
+            line.entry.async_create_task(line.hass, hang_up(line, task.result()))
+
+    try:
+        return await asyncio.shield(dialling)
+    except asyncio.CancelledError:
+        dialling.add_done_callback(forget)
+        raise
 
 
 async def hang_up(line: Line, call: Call) -> None:

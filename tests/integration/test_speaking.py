@@ -257,6 +257,49 @@ async def test_a_stopped_automation_leaves_no_call(
     assert far_end.dialled == ["0451110000"]
 
 
+async def test_stopped_while_it_is_dialled(
+    hass: HomeAssistant, far_end: FarEnd, line: Line
+) -> None:
+    """A call that comes about after that is hung up at once."""
+    reached, go = asyncio.Event(), asyncio.Event()
+    dial = far_end.engine.client.dial
+
+    async def slowly(line: str, number: str, **terms: Any) -> Any:
+        reached.set()
+        await go.wait()
+        return await dial(line, number, **terms)
+
+    far_end.engine.client.dial = slowly  # type: ignore[method-assign]
+    errand = asyncio.create_task(act(hass, "dial", number="0451110000", message="Fire!"))
+    await asyncio.wait_for(reached.wait(), 10)
+    errand.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await errand
+    go.set()
+    await until(lambda: far_end.engine.sent("hang_up") == [("out-1",)])
+    await until(lambda: line.state.call is None)
+
+
+async def test_a_list_never_leaves_an_unconfirmed_call(
+    hass: HomeAssistant, far_end: FarEnd, line: Line
+) -> None:
+    """Only the call of who confirmed stays, if it is to stay."""
+    far_end.answers |= {"0451110001": far_end.picks_up(), "0451110002": far_end.picks_up("1")}
+    response = await act(
+        hass,
+        "dial",
+        number=["0451110001", "0451110002"],
+        message="Fire!",
+        confirm="1",
+        digit_seconds=1,
+        hang_up=False,
+    )
+    assert response["answered_by"] == "0451110002"
+    assert far_end.engine.sent("hang_up") == [("out-1",)]
+    assert line.state.call is not None
+    assert line.state.call.id == "out-2"
+
+
 @pytest.fixture
 async def talking(far_end: FarEnd, engine: FakeEngine, line: Line) -> LineListener:
     """Return who hears of the line, in a call."""

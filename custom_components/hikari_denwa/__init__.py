@@ -7,7 +7,9 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
 from .actions import async_setup_actions
+from .address_book import address_book, async_hand_over
 from .const import DOMAIN, PLATFORMS
+from .contact_actions import ContactsView
 from .engine import shared_engine
 from .exceptions import shown_placeholders
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
@@ -24,6 +26,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Set up what all lines share: actions, live streams, the engine's keeper."""
     engine = shared_engine(hass)
+    address_book(hass)
 
     async def stop(_event: Event) -> None:
         for entry in hass.config_entries.async_loaded_entries(DOMAIN):
@@ -33,6 +36,7 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
     streams = hass.data[DATA_STREAMS] = LiveStreams()
     hass.http.register_view(LiveStreamView(streams))
+    hass.http.register_view(ContactsView())
     async_setup_actions(hass)
     return True
 
@@ -65,6 +69,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
     await entry.runtime_data.async_stop()
     await shared_engine(hass).release()
     return True
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
+    """Leave nothing of a line behind but its contacts, which another line takes over."""
+    async_hand_over(hass, entry)
 
 
 def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:

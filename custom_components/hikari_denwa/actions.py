@@ -17,6 +17,15 @@ from homeassistant.helpers.network import NoURLAvailableError, get_url
 
 from .calls import Call
 from .const import DOMAIN
+from .contact_actions import (
+    ATTR_CONTENT,
+    ATTR_FORMAT,
+    EXPORT_FIELDS,
+    IMPORT_FIELDS,
+    export_contacts,
+    import_contacts,
+)
+from .contacts import CONF_DIAL_BUTTON, CONF_GROUP
 from .exceptions import call_failed, translated_errors
 from .line import REJECT_STATUS, HikariConfigEntry, Line
 from .telephony.calls import CallState
@@ -48,6 +57,8 @@ class Action(StrEnum):
     RESUME = "resume"
     SEND_DTMF = "send_dtmf"
     LISTEN = "listen"
+    IMPORT_CONTACTS = "import_contacts"
+    EXPORT_CONTACTS = "export_contacts"
 
 
 class DialResult(StrEnum):
@@ -86,7 +97,11 @@ _SCHEMAS: Final = {
             vol.Optional(ATTR_MEDIA_PLAYER, default=list): cv.entities_domain("media_player"),
         }
     ),
+    Action.IMPORT_CONTACTS: vol.Schema({**_LINE, **IMPORT_FIELDS}),
+    Action.EXPORT_CONTACTS: vol.Schema(EXPORT_FIELDS),
 }
+# These tell something and do nothing else.
+_RESPONSE_ONLY: Final = frozenset({Action.EXPORT_CONTACTS})
 
 
 @callback
@@ -101,6 +116,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.RESUME: _resume,
         Action.SEND_DTMF: _send_dtmf,
         Action.LISTEN: _listen,
+        Action.IMPORT_CONTACTS: _import_contacts,
+        Action.EXPORT_CONTACTS: _export_contacts,
     }
     for action, handler in handlers.items():
         hass.services.async_register(
@@ -108,7 +125,9 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             action,
             handler,
             schema=_SCHEMAS[action],
-            supports_response=SupportsResponse.OPTIONAL,
+            supports_response=(
+                SupportsResponse.ONLY if action in _RESPONSE_ONLY else SupportsResponse.OPTIONAL
+            ),
         )
 
 
@@ -196,6 +215,21 @@ async def _listen(call: ServiceCall) -> ServiceResponse:
             context=call.context,
         )
     return {"url": url, "path": stream.path, "media_players": players}
+
+
+async def _import_contacts(call: ServiceCall) -> ServiceResponse:
+    """Take contacts into the line."""
+    return await import_contacts(
+        call.hass,
+        _line(call).entry,
+        call.data[ATTR_CONTENT],
+        dial_buttons=call.data[CONF_DIAL_BUTTON],
+    )
+
+
+async def _export_contacts(call: ServiceCall) -> ServiceResponse:
+    """Return the home's contacts."""
+    return await export_contacts(call.hass, call.data[ATTR_FORMAT], call.data.get(CONF_GROUP))
 
 
 def _as_written(number: str | int) -> str:

@@ -1,4 +1,4 @@
-"""Buttons of a line: answer, hang up, and dial the number that was entered."""
+"""Buttons of a line: answer, hang up, dial the number that was entered, call a contact."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from homeassistant.components.button import ButtonEntity, ButtonEntityDescriptio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .dial_buttons import DialButtons
 from .entity import HikariEntity
 from .exceptions import translated_errors
 from .line import HikariConfigEntry, Line
@@ -43,12 +44,13 @@ _BUTTONS = (
 
 
 async def async_setup_entry(
-    _hass: HomeAssistant,
+    hass: HomeAssistant,
     entry: HikariConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the button platform."""
     async_add_entities(LineButton(entry, description) for description in _BUTTONS)
+    DialButtons(hass, entry, async_add_entities).async_start()
 
 
 class LineButton(HikariEntity, ButtonEntity):

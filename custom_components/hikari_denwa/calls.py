@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from .contacts import Contact
 from .telephony.calls import (
     CallDirection,
     CallerIdKind,
@@ -69,8 +70,8 @@ FAILURES = frozenset(
 class Call:
     """One call of a line. Times are UTC; ``started`` is when its INVITE was read or sent.
 
-    ``number`` is the other side's, in digits; ``channel`` names the call's sound; ``quality`` is
-    the last that was told of it.
+    ``number`` is the other side's, in digits; ``name`` the contact's, else the network's;
+    ``channel`` names the call's sound; ``quality`` is the last that was told of it.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Call:
     holding: bool = False
     ending: Ending | None = None
     quality: SoundQuality | None = None
+    contact: Contact | None = None
 
     @classmethod
     def incoming(cls, event: CallIncoming) -> Call:
@@ -127,6 +129,10 @@ class Call:
             family=dialled.family,
             started=at,
         )
+
+    def known_as(self, contact: Contact | None) -> Call:
+        """Return the call with the contact who is on the other side, if it is one."""
+        return replace(self, contact=contact, name=contact.name) if contact else self
 
     @property
     def formatted_number(self) -> str | None:
@@ -185,6 +191,7 @@ class CallUpdate:
             "number": call.number,
             "formatted_number": call.formatted_number,
             "name": call.name,
+            **_of_contact(call.contact),
             "called_number": call.called,
             "internal": call.internal,
             "family": call.family.value,
@@ -200,3 +207,16 @@ class CallUpdate:
                 "duration": round(call.duration, 1),
             }
         return {key: value for key, value in shown.items() if value is not None}
+
+
+def _of_contact(contact: Contact | None) -> dict[str, Any]:
+    """Return what the address book tells of the other side beside the name."""
+    if contact is None:
+        return {}
+    return {
+        "reading": contact.reading,
+        "group": contact.group,
+        "ring_rule": contact.ring_rule.value,
+        "language": contact.language,
+        "picture": contact.picture,
+    }

@@ -9,6 +9,7 @@ from homeassistant.config_entries import (
     ConfigEntry,
     ConfigFlow,
     ConfigFlowResult,
+    ConfigSubentryFlow,
     OptionsFlowWithReload,
 )
 from homeassistant.const import CONF_NAME, CONF_PASSWORD, CONF_PORT
@@ -38,7 +39,9 @@ from .const import (
     DEFAULT_PORT,
     DOMAIN,
     SECTION_ADVANCED,
+    SUBENTRY_CONTACT,
 )
+from .contact_flow import ContactSubentryFlow
 from .engine import shared_engine
 from .exceptions import shown_placeholders
 from .line import line_config
@@ -150,6 +153,15 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         """Return the flow of the options."""
         return HikariDenwaOptionsFlow()
 
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(
+        cls, config_entry: ConfigEntry
+    ) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return the flow of contacts."""
+        return {SUBENTRY_CONTACT: ContactSubentryFlow}
+
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Set up a line."""
@@ -242,6 +254,7 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
             else:
                 return self.async_create_entry(
                     data={
+                        **self.config_entry.options,
                         CONF_DOOR_PHONES: list(callers),
                         CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
                         CONF_CODECS: user_input[CONF_CODECS],

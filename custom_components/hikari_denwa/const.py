@@ -22,5 +22,7 @@ CONF_CALL_WAITING: Final = "call_waiting"
 CONF_CODECS: Final = "codecs"
 CONF_DOOR_PHONES: Final = "door_phones"
 SECTION_ADVANCED: Final = "advanced"
+SECTION_MORE: Final = "more"
+SUBENTRY_CONTACT: Final = "contact"
 
 DEFAULT_PORT: Final = 5060

@@ -14,6 +14,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util import dt as dt_util
 
+from .address_book import address_book
 from .calls import FAILURES, Call, CallEventType, CallUpdate
 from .const import (
     CONF_CALL_WAITING,
@@ -26,6 +27,7 @@ from .const import (
     DEFAULT_PORT,
     DOMAIN,
 )
+from .contacts import RingRule
 from .http import LiveStream, LiveStreams
 from .telephony.calls import (
     CallDirection,
@@ -136,6 +138,7 @@ class Line:
         self.number_to_dial = ""
         self.door_phones = frozenset(entry.options.get(CONF_DOOR_PHONES, ()))
         self.finished: deque[CallUpdate] = deque(maxlen=_REMEMBERED_CALLS)
+        self._book = address_book(hass)
         self._streams = streams
         self._calls: dict[str, Call] = {}
         self._live: dict[str, LiveStream] = {}
@@ -223,7 +226,7 @@ class Line:
     def call_event(self, event: CallEvent) -> None:
         """Take over what happened to a call."""
         if isinstance(event, CallIncoming):
-            self._add(Call.incoming(event), CallEventType.INCOMING)
+            self._add(self._known(Call.incoming(event)), CallEventType.INCOMING)
             return
         call = self._calls.get(event.call)
         if call is None:
@@ -349,7 +352,9 @@ class Line:
 
     @callback
     def is_door_phone(self, call: Call) -> bool:
-        """Tell whether the owner named the caller as a door phone."""
+        """Tell whether the owner named the caller as a door phone, here or in the address book."""
+        if call.contact and call.contact.ring_rule is RingRule.DOOR_PHONE:
+            return True
         return call.number is not None and call.number in self.door_phones
 
     @callback
@@ -370,7 +375,7 @@ class Line:
             dialled = await self.client.dial(self.id, digits)
             if losses != self._engine_losses:
                 raise EngineLostError
-            call = Call.outgoing(dialled, digits, dt_util.utcnow())
+            call = self._known(Call.outgoing(dialled, digits, dt_util.utcnow()))
             self._add(call, CallEventType.OUTGOING)
         finally:
             self._dialling -= 1
@@ -378,6 +383,10 @@ class Line:
             for event in early:
                 self.call_event(event)
         return self._latest(call)
+
+    def _known(self, call: Call) -> Call:
+        """Return a call with the contact who is on the other side."""
+        return call.known_as(self._book.find(call.number, self.id))
 
     def _ringing(self) -> Call:
         """Return the incoming call that rings."""

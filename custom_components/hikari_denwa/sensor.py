@@ -53,7 +53,21 @@ async def async_setup_entry(
 class CallStateSensor(HikariEntity, SensorEntity):
     """Idle, ringing, dialing or talking; with whom, which way, since when."""
 
-    _unrecorded_attributes = frozenset({"call_id", "held", "holding"})
+    # The event entity has them in its history.
+    _unrecorded_attributes = frozenset(
+        {
+            "call_id",
+            "caller_id",
+            "formatted_number",
+            "group",
+            "held",
+            "holding",
+            "name",
+            "number",
+            "picture",
+            "since",
+        }
+    )
 
     @property
     @override
@@ -76,6 +90,8 @@ class CallStateSensor(HikariEntity, SensorEntity):
             "number": call.number,
             "formatted_number": call.formatted_number,
             "name": call.name,
+            "group": call.contact.group if call.contact else None,
+            "picture": call.contact.picture if call.contact else None,
             "held": call.held,
             "holding": call.holding,
             "call_id": call.id,

@@ -166,7 +166,7 @@ def address_book(hass: HomeAssistant) -> AddressBook:
 
 @callback
 def async_hand_over(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Move the contacts of a line that is removed to another line, if there is one."""
+    """Move the contacts of a line that is being removed to another line, if there is one."""
     heir = next(
         (
             other
@@ -177,12 +177,17 @@ def async_hand_over(hass: HomeAssistant, entry: ConfigEntry) -> None:
     )
     if heir is None:
         return
-    for subentry in entry.subentries.values():
-        if subentry.subentry_type == SUBENTRY_CONTACT:
-            moved = ConfigSubentry(
-                data=subentry.data,
-                subentry_type=SUBENTRY_CONTACT,
-                title=subentry.title,
-                unique_id=None,
-            )
-            hass.config_entries.async_add_subentry(heir, moved)
+
+    def move() -> None:
+        for subentry in entry.subentries.values():
+            if subentry.subentry_type == SUBENTRY_CONTACT:
+                moved = ConfigSubentry(
+                    data=subentry.data,
+                    subentry_type=SUBENTRY_CONTACT,
+                    title=subentry.title,
+                    unique_id=None,
+                )
+                hass.config_entries.async_add_subentry(heir, moved)
+
+    # Once the old buttons are gone, the new ones can have their entity ids.
+    hass.loop.call_soon(move)

@@ -9,6 +9,7 @@ import io
 import quopri
 import re
 import unicodedata
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,7 +19,7 @@ from .contacts import Contact, RingRule, is_pattern, number_or_pattern
 from .telephony.errors import NumberInvalidError
 from .telephony.numbers import format_number
 
-_ENCODINGS: Final = ("utf-8-sig", "cp932", "euc_jp")
+_ENCODINGS: Final = ("utf-8-sig", "cp932")
 _WIDE_ENCODINGS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _LINE_OCTETS: Final = 75
 _RULE: Final = "X-HIKARI-DENWA-RING-RULE"
@@ -54,7 +55,7 @@ class ReadContacts:
 def read_contacts(data: bytes) -> ReadContacts:
     """Read a file of either kind; raises FileUnreadableError if no contact is in it."""
     wide = _WIDE_ENCODINGS.get(data[:2])
-    plain = data.decode(wide, "replace").encode() if wide else data
+    plain = (data.decode(wide, "replace").encode() if wide else data).removeprefix(BOM_UTF8)
     is_vcard = re.search(rb"^\s*BEGIN:VCARD", plain, re.IGNORECASE | re.MULTILINE)
     found = _read_vcards(plain) if is_vcard else _read_csv(_decoded(plain))
     if not found.contacts and not found.skipped:
@@ -178,7 +179,7 @@ def _properties(data: bytes) -> Iterator[_Property]:
 
 def _property(line: bytes) -> _Property | None:
     """Read one line."""
-    if (match := _PROPERTY.fullmatch(line.removeprefix(b"\xef\xbb\xbf"))) is None:
+    if (match := _PROPERTY.fullmatch(line)) is None:
         return None
     # Latin-1 gives back every byte; only the value may hold others than ASCII.
     rest = match["rest"].decode("latin-1")

@@ -69,7 +69,7 @@ class ContactSubentryFlow(ConfigSubentryFlow):
         self, _user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Ask whether to enter one or to import."""
-        return self.async_show_menu(menu_options=["contact", "import"])
+        return self.async_show_menu(step_id="user", menu_options=["contact", "import"])
 
     async def async_step_contact(
         self, user_input: dict[str, Any] | None = None
@@ -165,9 +165,12 @@ class ContactSubentryFlow(ConfigSubentryFlow):
         )
 
     def _uploaded(self, file_id: str) -> ReadContacts:
-        """Read what was uploaded; runs in the executor."""
-        with process_uploaded_file(self.hass, file_id) as path:
-            return read_contacts(path.read_bytes())
+        """Read what was uploaded, if it is still there; runs in the executor."""
+        try:
+            with process_uploaded_file(self.hass, file_id) as path:
+                return read_contacts(path.read_bytes())
+        except ValueError as error:
+            raise FileUnreadableError from error
 
     def _schema(self) -> vol.Schema:
         """Return the fields of a contact; the groups that exist are offered."""

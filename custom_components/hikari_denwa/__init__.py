@@ -8,6 +8,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from .actions import async_setup_actions
 from .address_book import address_book, async_hand_over
+from .call_log import log_store
 from .const import DOMAIN, PLATFORMS
 from .contact_actions import ContactsView
 from .engine import shared_engine
@@ -74,6 +75,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
 async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
     """Leave nothing of a line behind but its contacts, which another line takes over."""
     async_hand_over(hass, entry)
+    await log_store(hass, entry.entry_id).async_remove()
 
 
 def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:

@@ -15,6 +15,14 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.network import NoURLAvailableError, get_url
 
+from .call_log_actions import (
+    DELETE_FIELDS,
+    GET_FIELDS,
+    SEEN_FIELDS,
+    delete_calls,
+    get_calls,
+    mark_calls_seen,
+)
 from .calls import Call
 from .const import DOMAIN
 from .contact_actions import (
@@ -59,6 +67,9 @@ class Action(StrEnum):
     LISTEN = "listen"
     IMPORT_CONTACTS = "import_contacts"
     EXPORT_CONTACTS = "export_contacts"
+    GET_CALLS = "get_calls"
+    DELETE_CALLS = "delete_calls"
+    MARK_CALLS_SEEN = "mark_calls_seen"
 
 
 class DialResult(StrEnum):
@@ -99,9 +110,12 @@ _SCHEMAS: Final = {
     ),
     Action.IMPORT_CONTACTS: vol.Schema({**_LINE, **IMPORT_FIELDS}),
     Action.EXPORT_CONTACTS: vol.Schema(EXPORT_FIELDS),
+    Action.GET_CALLS: vol.Schema({**_LINE, **GET_FIELDS}),
+    Action.DELETE_CALLS: vol.Schema({**_LINE, **DELETE_FIELDS}),
+    Action.MARK_CALLS_SEEN: vol.Schema({**_LINE, **SEEN_FIELDS}),
 }
 # These tell something and do nothing else.
-_RESPONSE_ONLY: Final = frozenset({Action.EXPORT_CONTACTS})
+_RESPONSE_ONLY: Final = frozenset({Action.EXPORT_CONTACTS, Action.GET_CALLS})
 
 
 @callback
@@ -118,6 +132,9 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.LISTEN: _listen,
         Action.IMPORT_CONTACTS: _import_contacts,
         Action.EXPORT_CONTACTS: _export_contacts,
+        Action.GET_CALLS: _get_calls,
+        Action.DELETE_CALLS: _delete_calls,
+        Action.MARK_CALLS_SEEN: _mark_calls_seen,
     }
     for action, handler in handlers.items():
         hass.services.async_register(
@@ -232,6 +249,21 @@ async def _export_contacts(call: ServiceCall) -> ServiceResponse:
     return await export_contacts(call.hass, call.data[ATTR_FORMAT], call.data.get(CONF_GROUP))
 
 
+async def _get_calls(call: ServiceCall) -> ServiceResponse:
+    """Return calls of the log."""
+    return get_calls(call.hass, _lines(call), call.data)
+
+
+async def _delete_calls(call: ServiceCall) -> ServiceResponse:
+    """Delete calls of the log."""
+    return delete_calls(call.hass, _lines(call), call.data)
+
+
+async def _mark_calls_seen(call: ServiceCall) -> ServiceResponse:
+    """Note that missed calls were seen."""
+    return mark_calls_seen(call.hass, _lines(call), call.data)
+
+
 def _as_written(number: str | int) -> str:
     """Return the number as a person wrote it.
 
@@ -261,6 +293,16 @@ def _line(call: ServiceCall) -> Line:
     if named is None or named.domain != DOMAIN:
         raise _wrong_line("line_not_found")
     raise _wrong_line("line_not_loaded", line=named.title)
+
+
+def _lines(call: ServiceCall) -> list[HikariConfigEntry]:
+    """Return the line that is named, or all."""
+    if ATTR_CONFIG_ENTRY_ID in call.data:
+        return [_line(call).entry]
+    entries: list[HikariConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
+    if not entries:
+        raise _wrong_line("no_line")
+    return entries
 
 
 def _wrong_line(key: str, **placeholders: str) -> ServiceValidationError:

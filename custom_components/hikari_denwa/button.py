@@ -19,8 +19,9 @@ PARALLEL_UPDATES = 0
 
 @dataclass(frozen=True, kw_only=True)
 class LineButtonDescription(ButtonEntityDescription):
-    """Describes a button by what it asks of the line."""
+    """Describes a button by what it asks of the line; ``always`` if that needs no gateway."""
 
+    always: bool = False
     press_fn: Callable[[Line], Coroutine[Any, Any, object]]
 
 
@@ -40,6 +41,12 @@ _BUTTONS = (
         translation_key="dial",
         press_fn=lambda line: line.async_dial(line.number_to_dial),
     ),
+    LineButtonDescription(
+        key="mark_calls_seen",
+        translation_key="mark_calls_seen",
+        always=True,
+        press_fn=lambda line: line.async_mark_calls_seen(),
+    ),
 )
 
 
@@ -57,6 +64,12 @@ class LineButton(HikariEntity, ButtonEntity):
     """Asks something of the line; what makes no sense now is told by an error."""
 
     entity_description: LineButtonDescription
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Tell whether the line can do it now."""
+        return self.entity_description.always or super().available
 
     @override
     async def async_press(self) -> None:

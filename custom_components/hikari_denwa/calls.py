@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from .contacts import Contact
+from .screening import RINGS, Screening
 from .telephony.calls import (
     CallDirection,
     CallerIdKind,
@@ -29,8 +30,9 @@ class CallEventType(StrEnum):
       this follows ``answered`` when the gateway's ACK is there; an outgoing call has no
       ``answered``, because the far side's answer and the sound come as one.
     - ``dtmf``: the far side pressed a key.
+    - ``blocked``: a caller who is blocked calls; nothing else is told of that call.
 
-    Exactly one of these ends every call:
+    Exactly one of these ends every other call:
 
     - ``ended``: the call had been answered, or another phone of the home took it, or an
       outgoing call was given up here; the reason tells which.
@@ -45,6 +47,7 @@ class CallEventType(StrEnum):
     ANSWERED = "answered"
     CONNECTED = "connected"
     DTMF = "dtmf"
+    BLOCKED = "blocked"
     ENDED = "ended"
     MISSED = "missed"
     REJECTED = "rejected"
@@ -93,6 +96,7 @@ class Call:
     ending: Ending | None = None
     quality: SoundQuality | None = None
     contact: Contact | None = None
+    screening: Screening = RINGS
 
     @classmethod
     def incoming(cls, event: CallIncoming) -> Call:
@@ -194,6 +198,7 @@ class CallUpdate:
             **_of_contact(call.contact),
             "called_number": call.called,
             "internal": call.internal,
+            "blocked_by": call.screening.reason.value if call.screening.reason else None,
             "family": call.family.value,
             "started": call.started.isoformat(),
             "digit": self.digit,

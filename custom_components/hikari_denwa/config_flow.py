@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.config_entries import (
@@ -28,23 +28,42 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
+from .auto_answer import DEFAULT_AUTO_ANSWER_AFTER
+from .call_log import DEFAULT_LOG_CALLS, DEFAULT_LOG_DAYS
 from .const import (
+    CONF_AUTO_ANSWER_AFTER,
+    CONF_BLOCK_KINDS,
+    CONF_BLOCK_NUMBERS,
+    CONF_BLOCK_STATUS,
+    CONF_BLOCK_TREATMENT,
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
     CONF_EXTENSION,
     CONF_FAMILY,
     CONF_GATEWAY,
+    CONF_LOG_CALLS,
+    CONF_LOG_DAYS,
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
     SECTION_ADVANCED,
+    SECTION_BLOCKING,
+    SECTION_LOG,
     SUBENTRY_CONTACT,
 )
 from .contact_flow import ContactSubentryFlow
+from .contacts import number_or_pattern
 from .engine import shared_engine
 from .exceptions import shown_placeholders
 from .line import line_config
+from .screening import (
+    BLOCK_STATUSES,
+    BLOCK_TREATMENTS,
+    DEFAULT_BLOCK_STATUS,
+    BlockKind,
+    Treatment,
+)
 from .telephony import address
 from .telephony.engine.protocol import FamilyChoice, SoundCodec
 from .telephony.errors import (
@@ -81,6 +100,28 @@ _PORT = vol.All(
     NumberSelector(NumberSelectorConfig(min=1, max=65535, mode=NumberSelectorMode.BOX)),
     vol.Coerce(int),
 )
+
+
+def _whole_number(low: int, high: int, *, unit: str | None = None) -> Any:
+    """Return a field for a whole number."""
+    config = NumberSelectorConfig(min=low, max=high, mode=NumberSelectorMode.BOX)
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return vol.All(NumberSelector(config), vol.Coerce(int))
+
+
+def _choice(values: Iterable[str], key: str, *, several: bool = False) -> SelectSelector:
+    """Return a field for one of several values, or for some of them."""
+    return SelectSelector(
+        SelectSelectorConfig(
+            options=[str(value) for value in values],
+            translation_key=key,
+            multiple=several,
+            mode=SelectSelectorMode.LIST,
+        )
+    )
+
+
 _LINE_FIELDS: Final = {
     vol.Required(CONF_GATEWAY): _TEXT,
     vol.Required(CONF_EXTENSION): _TEXT,
@@ -107,12 +148,31 @@ _RECONFIGURE_SCHEMA: Final = vol.Schema(
 _REAUTH_SCHEMA: Final = vol.Schema(
     {vol.Required(CONF_USER_ID): _TEXT, vol.Required(CONF_PASSWORD): _PASSWORD}
 )
+_BLOCKING_FIELDS: Final = {
+    vol.Optional(CONF_BLOCK_NUMBERS, default=list): TextSelector(TextSelectorConfig(multiple=True)),
+    vol.Optional(CONF_BLOCK_KINDS, default=list): _choice(
+        BlockKind, CONF_BLOCK_KINDS, several=True
+    ),
+    vol.Required(CONF_BLOCK_TREATMENT, default=Treatment.REJECT.value): _choice(
+        BLOCK_TREATMENTS, CONF_BLOCK_TREATMENT
+    ),
+    vol.Required(CONF_BLOCK_STATUS, default=str(DEFAULT_BLOCK_STATUS)): _choice(
+        map(str, BLOCK_STATUSES), CONF_BLOCK_STATUS
+    ),
+}
+_LOG_FIELDS: Final = {
+    vol.Required(CONF_LOG_CALLS, default=DEFAULT_LOG_CALLS): _whole_number(10, 10_000),
+    vol.Required(CONF_LOG_DAYS, default=DEFAULT_LOG_DAYS): _whole_number(1, 3650, unit="d"),
+}
 _OPTIONS_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(CONF_DOOR_PHONES, default=list): TextSelector(
             TextSelectorConfig(multiple=True)
         ),
         vol.Required(CONF_CALL_WAITING, default=False): BooleanSelector(),
+        vol.Required(CONF_AUTO_ANSWER_AFTER, default=DEFAULT_AUTO_ANSWER_AFTER): _whole_number(
+            0, 60, unit="s"
+        ),
         vol.Optional(CONF_CODECS, default=list): SelectSelector(
             SelectSelectorConfig(
                 options=[codec.lower() for codec in SoundCodec if codec is not SoundCodec.PCMU],
@@ -121,8 +181,17 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.LIST,
             )
         ),
+        vol.Required(SECTION_BLOCKING, default=dict): section(
+            vol.Schema(_BLOCKING_FIELDS), {"collapsed": True}
+        ),
+        vol.Required(SECTION_LOG, default=dict): section(
+            vol.Schema(_LOG_FIELDS), {"collapsed": True}
+        ),
     }
 )
+
+
+_PLAIN_OPTIONS: Final = (CONF_AUTO_ANSWER_AFTER, CONF_CALL_WAITING, CONF_CODECS)
 
 
 class InputError(Exception):
@@ -240,34 +309,48 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 class HikariDenwaOptionsFlow(OptionsFlowWithReload):
-    """Asks which callers are door phones, what becomes of a second call, and how to speak."""
+    """Asks which callers are door phones or blocked, how to answer and speak, what is kept."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Take numbers and extensions, as people write them."""
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
         if user_input is not None:
+            blocking = user_input[SECTION_BLOCKING]
             try:
-                callers = dict.fromkeys(map(normalize, user_input[CONF_DOOR_PHONES]))
-            except NumberInvalidError as error:
-                errors, placeholders = {CONF_DOOR_PHONES: error.reason}, error.placeholders
+                options = {
+                    # What the switches set stays.
+                    **self.config_entry.options,
+                    **{key: user_input[key] for key in _PLAIN_OPTIONS},
+                    CONF_DOOR_PHONES: _numbers(user_input, CONF_DOOR_PHONES, normalize),
+                    **blocking,
+                    CONF_BLOCK_NUMBERS: _numbers(blocking, CONF_BLOCK_NUMBERS, number_or_pattern),
+                    **user_input[SECTION_LOG],
+                }
+            except InputError as error:
+                # A field of a section cannot show an error of its own.
+                field = error.field if error.field in user_input else "base"
+                errors, placeholders = {field: error.reason}, error.placeholders
             else:
-                return self.async_create_entry(
-                    data={
-                        **self.config_entry.options,
-                        CONF_DOOR_PHONES: list(callers),
-                        CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
-                        CONF_CODECS: user_input[CONF_CODECS],
-                    }
-                )
+                return self.async_create_entry(data=options)
+        kept = self.config_entry.options
+        suggested = {**kept, SECTION_BLOCKING: kept, SECTION_LOG: kept}
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA, user_input or self.config_entry.options
+                _OPTIONS_SCHEMA, user_input or suggested
             ),
             errors=errors,
             description_placeholders=placeholders,
         )
+
+
+def _numbers(entered: Mapping[str, Any], field: str, read: Callable[[str], str]) -> list[str]:
+    """Return the numbers of a field, each once; raises InputError."""
+    try:
+        return list(dict.fromkeys(map(read, entered[field])))
+    except NumberInvalidError as error:
+        raise InputError(field, error.reason, **error.placeholders) from error
 
 
 def _entry_data(entered: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,9 @@ PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
     Platform.EVENT,
+    Platform.SELECT,
     Platform.SENSOR,
+    Platform.SWITCH,
     Platform.TEXT,
 )
 
@@ -21,7 +23,19 @@ CONF_FAMILY: Final = "family"
 CONF_CALL_WAITING: Final = "call_waiting"
 CONF_CODECS: Final = "codecs"
 CONF_DOOR_PHONES: Final = "door_phones"
+CONF_AUTO_ANSWER: Final = "auto_answer"
+CONF_AUTO_ANSWER_AFTER: Final = "auto_answer_after"
+CONF_BLOCK_KINDS: Final = "block_kinds"
+CONF_BLOCK_NUMBERS: Final = "block_numbers"
+CONF_BLOCK_STATUS: Final = "block_status"
+CONF_BLOCK_TREATMENT: Final = "block_treatment"
+CONF_BLOCK_UNKNOWN: Final = "block_unknown"
+CONF_DO_NOT_DISTURB: Final = "do_not_disturb"
+CONF_LOG_CALLS: Final = "log_calls"
+CONF_LOG_DAYS: Final = "log_days"
 SECTION_ADVANCED: Final = "advanced"
+SECTION_BLOCKING: Final = "blocking"
+SECTION_LOG: Final = "call_log"
 SECTION_MORE: Final = "more"
 SUBENTRY_CONTACT: Final = "contact"
 

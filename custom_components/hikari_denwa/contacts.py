@@ -115,6 +115,11 @@ def is_pattern(number: str) -> bool:
     return number.endswith(_WILDCARD) and number.removesuffix(_WILDCARD).isdecimal()
 
 
+def _key(number: str) -> str:
+    """Return a number as it is compared: callers from abroad are told with a plus sign."""
+    return f"010{number[1:]}" if number.startswith("+") else without_prefix(number)
+
+
 class NumberTable[T]:
     """Values by number. A whole number goes before a pattern, a longer pattern before a shorter."""
 
@@ -142,7 +147,7 @@ class NumberTable[T]:
 
     def find(self, number: str) -> list[T]:
         """Return the values of what fits a caller's or a dialled number best."""
-        digits = without_prefix(number)
+        digits = _key(number)
         if found := self._whole.get(digits):
             return found
         for length in range(min(len(digits), self._longest), 0, -1):
@@ -152,7 +157,7 @@ class NumberTable[T]:
 
     def _place(self, number: str) -> tuple[dict[str, list[T]], str]:
         """Return where a number belongs, and its key there."""
-        digits = without_prefix(number)
+        digits = _key(number)
         if is_pattern(digits):
             return self._beginnings, digits.removesuffix(_WILDCARD)
         return self._whole, digits

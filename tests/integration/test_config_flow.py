@@ -30,6 +30,19 @@ ENTERED: dict[str, Any] = {
     "advanced": {"port": 5060},
 }
 
+UNTOUCHED_OPTIONS: dict[str, Any] = {
+    "door_phones": [],
+    "call_waiting": False,
+    "codecs": [],
+    "auto_answer_after": 3,
+    "block_numbers": [],
+    "block_kinds": [],
+    "block_treatment": "reject",
+    "block_status": "486",
+    "log_calls": 1000,
+    "log_days": 365,
+}
+
 
 async def begin(hass: HomeAssistant) -> ConfigFlowResult:
     """Open the dialog."""
@@ -299,6 +312,7 @@ async def test_options(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     assert entry.options == {
+        **UNTOUCHED_OPTIONS,
         "door_phones": ["2", "0312345678"],
         "call_waiting": True,
         "codecs": ["pcma"],
@@ -319,5 +333,43 @@ async def test_options_can_be_emptied(
     result = await hass.config_entries.options.async_init(entry.entry_id)
     await hass.config_entries.options.async_configure(result["flow_id"], {})
     await hass.async_block_till_done()
-    assert entry.options == {"door_phones": [], "call_waiting": False, "codecs": []}
+    assert entry.options == UNTOUCHED_OPTIONS
     assert line_config(entry.data, entry.options).codecs == (SoundCodec.PCMU,)
+
+
+async def test_options_of_blocking(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """Numbers to block are numbers or beginnings; what the switches set stays."""
+    line.set_option("do_not_disturb", value=True)
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    blocking = {
+        "block_numbers": ["0120-*", "abroad"],
+        "block_kinds": ["withheld"],
+        "block_treatment": "silence",
+        "block_status": "603",
+    }
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"blocking": blocking}
+    )
+    assert result["errors"] == {"base": "number_invalid"}
+    assert result["description_placeholders"] == {"number": "abroad"}
+    blocking["block_numbers"] = ["0120-*", "0120*", "03-1234-5678"]
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"blocking": blocking, "call_log": {"log_calls": 50, "log_days": 7}}
+    )
+    await hass.async_block_till_done()
+    assert entry.options == {
+        **UNTOUCHED_OPTIONS,
+        **blocking,
+        "block_numbers": ["0120*", "0312345678"],
+        "log_calls": 50,
+        "log_days": 7,
+        "do_not_disturb": True,
+    }
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    schema = result["data_schema"]
+    assert schema is not None
+    (fields,) = [value.schema.schema for key, value in schema.schema.items() if key == "blocking"]
+    (numbers,) = [key for key in fields if key == "block_numbers"]
+    assert numbers.description["suggested_value"] == ["0120*", "0312345678"]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -134,8 +135,9 @@ class LoggedCall:
             seen=bool(data.get("seen", True)),
         )
 
-    def as_data(self) -> dict[str, Any]:
-        """Return what is kept; what is not known is left out."""
+    @cached_property
+    def data(self) -> Mapping[str, Any]:
+        """Return what is kept; what is not known is left out. Made once for all writing."""
         kept = {
             "id": self.id,
             "direction": self.direction.value,
@@ -436,7 +438,7 @@ class CallLog:
         self._unsaved = False
         day = self._kept.day
         return {
-            "calls": [call.as_data() for call in tuple(self._kept.calls.values())],
+            "calls": [call.data for call in tuple(self._kept.calls.values())],
             "day": {
                 "date": day.date.isoformat(),
                 "calls": day.calls,

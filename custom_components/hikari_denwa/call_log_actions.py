@@ -124,7 +124,7 @@ def _filter(hass: HomeAssistant, data: Mapping[str, Any]) -> CallFilter:
 def _described(call: LoggedCall, line: Line) -> dict[str, Any]:
     """Return a call as the response tells it; what is not known is left out."""
     return {
-        **call.as_data(),
+        **call.data,
         "config_entry_id": line.id,
         "line": line.entry.title,
         "who": line.who(call),

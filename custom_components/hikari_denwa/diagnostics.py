@@ -2,6 +2,7 @@
 
 import dataclasses
 import ipaddress
+from collections import Counter
 from typing import Any
 
 from homeassistant.components.diagnostics import async_redact_data
@@ -9,11 +10,18 @@ from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 
 from .calls import Call
-from .const import CONF_DOOR_PHONES, CONF_GATEWAY, CONF_USER_ID
+from .const import (
+    CONF_BLOCK_NUMBERS,
+    CONF_DOOR_PHONES,
+    CONF_GATEWAY,
+    CONF_USER_ID,
+    SUBENTRY_CONTACT,
+)
 from .engine import shared_engine
 from .line import HikariConfigEntry
 
 _SECRETS = {CONF_PASSWORD, CONF_USER_ID}
+_NUMBER_OPTIONS = {CONF_BLOCK_NUMBERS, CONF_DOOR_PHONES}
 _SHOWN_DIGITS = 3
 
 
@@ -31,7 +39,13 @@ async def async_get_config_entry_diagnostics(
                 {**entry.data, CONF_GATEWAY: _address(entry.data[CONF_GATEWAY])}, _SECRETS
             ),
             "door_phones": [_number(number) for number in entry.options.get(CONF_DOOR_PHONES, ())],
+            "options": {
+                key: value for key, value in entry.options.items() if key not in _NUMBER_OPTIONS
+            },
+            "blocked_numbers": len(entry.options.get(CONF_BLOCK_NUMBERS, ())),
+            "contacts": len(entry.get_subentries_of_type(SUBENTRY_CONTACT)),
         },
+        "call_log": Counter(call.outcome.value for call in line.log),
         "registration": {
             "state": state.registration,
             "family": state.family,
@@ -63,6 +77,8 @@ def _call(call: Call) -> dict[str, Any]:
         "started": call.started.isoformat(),
         "answered": call.answered is not None,
         "duration": call.duration,
+        "blocked_by": call.screening.reason,
+        "contact": call.contact is not None,
         "reason": ending.reason if ending else None,
         "status": ending.status if ending else None,
         "phrase": ending.phrase if ending else None,

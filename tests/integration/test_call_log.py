@@ -96,7 +96,7 @@ async def test_what_is_kept(hass: HomeAssistant, engine: FakeEngine, line: Line)
     assert logged.duration == 60
     assert logged.mos == 4.2
     assert logged.reason is EndReason.HUNG_UP_THERE
-    assert type(logged).from_data(logged.as_data()) == logged
+    assert type(logged).from_data(logged.data) == logged
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ async def test_survives_a_reload_and_a_crash(
     assert state_of(hass, MISSED).state == "1"
     assert await hass.config_entries.async_unload(entry.entry_id)
     data = hass_storage[KEY]["data"]
-    running = {**before[1].as_data(), "outcome": "running", "seen": True}
+    running = {**before[1].data, "outcome": "running", "seen": True}
     data["calls"] = [
         {**running, "id": "ringing"},
         {**running, "id": "talking", "connected": running["started"]},

@@ -1,5 +1,6 @@
 """Each platform as Home Assistant registers and shows it."""
 
+import json
 from typing import Any
 from unittest.mock import PropertyMock, patch
 
@@ -22,7 +23,7 @@ from .test_contacts import subentry
 def shown(hass: HomeAssistant, registered: er.RegistryEntry) -> dict[str, Any]:
     """Return what a person, an automation or the recorder can notice of an entity."""
     state = state_of(hass, registered.entity_id)
-    return {
+    told = {
         "unique_id": registered.unique_id,
         "name": registered.original_name,
         "translation_key": registered.translation_key,
@@ -31,8 +32,11 @@ def shown(hass: HomeAssistant, registered: er.RegistryEntry) -> dict[str, Any]:
         "capabilities": registered.capabilities,
         "subentry": registered.config_subentry_id,
         "state": state.state,
-        "attributes": {key: value for key, value in state.attributes.items() if key != "editable"},
+        "attributes": dict(state.attributes),
     }
+    # Versions of Home Assistant differ in which of these words are enumerations.
+    plain: dict[str, Any] = json.loads(json.dumps(told))
+    return plain
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

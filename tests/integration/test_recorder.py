@@ -90,8 +90,8 @@ async def test_long_term_statistics(
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
     registry = er.async_get(hass)
-    for found in er.async_entries_for_config_entry(registry, entry.entry_id):
-        registry.async_update_entity(found.entity_id, disabled_by=None)
+    for registered in er.async_entries_for_config_entry(registry, entry.entry_id):
+        registry.async_update_entity(registered.entity_id, disabled_by=None)
     assert await hass.config_entries.async_reload(entry.entry_id)
     began = dt_util.utcnow()
     calls, minutes = "sensor.home_calls_today", "sensor.home_talk_time_today"
@@ -102,7 +102,7 @@ async def test_long_term_statistics(
         freezer.tick(timedelta(minutes=5))
         do_adhoc_statistics(hass, start=dt_util.utcnow() - timedelta(minutes=10))
         await async_wait_recording_done(hass)
-    found = await recorder_mock.async_add_executor_job(
+    found: Any = await recorder_mock.async_add_executor_job(
         lambda: statistics_during_period(
             hass,
             began - timedelta(minutes=10),

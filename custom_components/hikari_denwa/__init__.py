@@ -11,7 +11,8 @@ from .address_book import address_book, async_hand_over
 from .call_log import log_store
 from .const import DOMAIN, PLATFORMS
 from .contact_actions import ContactsView
-from .engine import shared_engine
+from .engine import EngineChoice, engine_keeper, needed_family
+from .engine_issue import forget_problem, renewal, tell_problem
 from .exceptions import shown_placeholders
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
@@ -26,13 +27,13 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Set up what all lines share: actions, live streams, the engine's keeper."""
-    engine = shared_engine(hass)
+    engines = engine_keeper(hass)
     address_book(hass)
 
     async def stop(_event: Event) -> None:
         for entry in hass.config_entries.async_loaded_entries(DOMAIN):
             entry.runtime_data.end_calls()
-        await engine.async_stop()
+        await engines.async_stop()
 
     hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
     streams = hass.data[DATA_STREAMS] = LiveStreams()
@@ -44,19 +45,25 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bool:
     """Register the line, and set up its entities once the gateway has taken it."""
-    engine = shared_engine(hass)
+    engines = engine_keeper(hass)
     try:
-        client = await engine.acquire()
+        lease = await engines.acquire(
+            entry.entry_id,
+            EngineChoice.of_options(entry.options),
+            family=needed_family(entry.data),
+            renew=renewal(hass, entry),
+        )
     except TelephonyError as error:
         raise _setup_failed(error) from error
-    line = Line(hass, entry, client, live_streams(hass))
+    await tell_problem(hass, entry, lease)
+    line = Line(hass, entry, lease.client, live_streams(hass))
     entry.runtime_data = line
     try:
         await line.async_start()
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException as error:
         await line.async_stop()
-        await engine.release()
+        await engines.release(entry.entry_id)
         if isinstance(error, TelephonyError):
             raise _setup_failed(error) from error
         raise
@@ -68,7 +75,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
     await entry.runtime_data.async_stop()
-    await shared_engine(hass).release()
+    await engine_keeper(hass).release(entry.entry_id)
     return True
 
 
@@ -76,6 +83,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> N
     """Leave nothing of a line behind but its contacts, which another line takes over."""
     async_hand_over(hass, entry)
     await log_store(hass, entry.entry_id).async_remove()
+    forget_problem(hass, entry)
 
 
 def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:

@@ -11,17 +11,40 @@ from homeassistant.core import HomeAssistant
 
 from .calls import Call
 from .const import (
+    CONF_AUTO_ANSWER,
+    CONF_AUTO_ANSWER_AFTER,
+    CONF_BLOCK_KINDS,
     CONF_BLOCK_NUMBERS,
+    CONF_BLOCK_STATUS,
+    CONF_BLOCK_TREATMENT,
+    CONF_BLOCK_UNKNOWN,
+    CONF_CALL_WAITING,
+    CONF_CODECS,
+    CONF_DO_NOT_DISTURB,
     CONF_DOOR_PHONES,
     CONF_GATEWAY,
+    CONF_LOG_CALLS,
+    CONF_LOG_DAYS,
     CONF_USER_ID,
     SUBENTRY_CONTACT,
 )
-from .engine import shared_engine
+from .engine import EngineChoice, engine_keeper
 from .line import HikariConfigEntry
 
 _SECRETS = {CONF_PASSWORD, CONF_USER_ID}
-_NUMBER_OPTIONS = {CONF_BLOCK_NUMBERS, CONF_DOOR_PHONES}
+_SHOWN_OPTIONS = (
+    CONF_AUTO_ANSWER,
+    CONF_AUTO_ANSWER_AFTER,
+    CONF_BLOCK_KINDS,
+    CONF_BLOCK_STATUS,
+    CONF_BLOCK_TREATMENT,
+    CONF_BLOCK_UNKNOWN,
+    CONF_CALL_WAITING,
+    CONF_CODECS,
+    CONF_DO_NOT_DISTURB,
+    CONF_LOG_CALLS,
+    CONF_LOG_DAYS,
+)
 _SHOWN_DIGITS = 3
 
 
@@ -31,17 +54,16 @@ async def async_get_config_entry_diagnostics(
     """Return the line's state, its last calls, and the engine behind it."""
     line = entry.runtime_data
     state = line.state
-    client = shared_engine(hass).client
-    welcome = client.welcome if client else None
+    keeper = engine_keeper(hass)
+    lease = keeper.lease(entry.entry_id)
+    welcome = lease.client.welcome if lease else None
     return {
         "entry": {
             "data": async_redact_data(
                 {**entry.data, CONF_GATEWAY: _address(entry.data[CONF_GATEWAY])}, _SECRETS
             ),
             "door_phones": [_number(number) for number in entry.options.get(CONF_DOOR_PHONES, ())],
-            "options": {
-                key: value for key, value in entry.options.items() if key not in _NUMBER_OPTIONS
-            },
+            "options": {key: entry.options[key] for key in _SHOWN_OPTIONS if key in entry.options},
             "blocked_numbers": len(entry.options.get(CONF_BLOCK_NUMBERS, ())),
             "contacts": len(entry.get_subentries_of_type(SUBENTRY_CONTACT)),
         },
@@ -56,7 +78,10 @@ async def async_get_config_entry_diagnostics(
         "call": _call(state.call) if state.call else None,
         "last_calls": [{"event": update.type, **_call(update.call)} for update in line.finished],
         "engine": {
-            "running": client is not None and client.running,
+            "chosen": EngineChoice.of_options(entry.options).kind,
+            "app": await keeper.async_app() is not None,
+            "problem": lease.problem.reason if lease and lease.problem else None,
+            "running": welcome is not None,
             "backend": welcome.backend if welcome else None,
             "version": welcome.version if welcome else None,
             "families": list(welcome.families) if welcome else None,

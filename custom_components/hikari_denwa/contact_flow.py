@@ -143,7 +143,6 @@ class ContactSubentryFlow(ConfigSubentryFlow):
             self._get_reconfigure_subentry(),
             title=contact.name,
             data=contact.as_data(),
-            reason="contact_changed",
         )
 
     async def _import(self, read: ReadContacts, *, dial_buttons: bool) -> SubentryFlowResult:

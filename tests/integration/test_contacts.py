@@ -205,7 +205,7 @@ async def test_change(hass: HomeAssistant, engine: FakeEngine, line: Line) -> No
     }
     result = await configure(hass, result, changed)
     assert result["type"] is FlowResultType.ABORT
-    assert result["reason"] == "contact_changed"
+    assert result["reason"] == "reconfigure_successful"
     assert buttons(hass) == {"Oma Call"}
     assert {found.unique_id: found.entity_id for found in registry.entities.values()} == before
     assert line.state.call is not None

@@ -1,6 +1,7 @@
 """Switches and the choice of the IP family: they take effect at once and outlive a restart."""
 
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
@@ -11,7 +12,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import EndReason
-from custom_components.hikari_denwa.telephony.engine.protocol import FamilyChoice
+from custom_components.hikari_denwa.telephony.engine.protocol import FamilyChoice, LineConfig
 from custom_components.hikari_denwa.telephony.errors import (
     CallUnknownError,
     GatewaySilentError,
@@ -109,6 +110,18 @@ async def test_auto_answer(
     assert engine.sent("answer") == [("in-1",)]
 
 
+async def test_auto_answer_takes_its_own_call(
+    hass: HomeAssistant, engine: FakeEngine, line: Line, freezer: FrozenDateTimeFactory
+) -> None:
+    """A call that rang before it was switched on goes on ringing."""
+    listener = engine.client.listener()
+    listener.call_event(incoming("in-1"))
+    await turn(hass, "auto_answer", on=True)
+    listener.call_event(incoming("in-2", channel=2))
+    await ring_for(hass, freezer, 10)
+    assert engine.sent("answer") == [("in-2",)]
+
+
 async def test_auto_answer_comes_too_late(
     hass: HomeAssistant,
     engine: FakeEngine,
@@ -172,4 +185,18 @@ async def test_family_in_a_call(
         await choose(hass, "ipv6")
     assert error.value.translation_key == "line_busy"
     assert engine.probed == []
+    assert entry.data["family"] == "automatic"
+
+
+async def test_call_while_the_gateway_is_asked(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """A call that comes meanwhile is not cut either."""
+
+    async def probe(_config: LineConfig) -> None:
+        engine.client.listener().call_event(incoming())
+
+    with patch.object(engine.client, "probe", probe), pytest.raises(HomeAssistantError) as error:
+        await choose(hass, "ipv6")
+    assert error.value.translation_key == "line_busy"
     assert entry.data["family"] == "automatic"

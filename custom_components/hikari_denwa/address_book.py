@@ -85,7 +85,8 @@ class AddressBook:
                     await asyncio.sleep(0)
         finally:
             self._importing = False
-            self._entry_changed(ConfigEntryChange.UPDATED, entry)
+            self._read(entry)
+            self._tell(entry)
         return Imported(added=added, updated=updated)
 
     def _same(self, entry: ConfigEntry, contact: Contact) -> Contact | None:
@@ -105,7 +106,7 @@ class AddressBook:
             unique_id=None,
         )
         self._hass.config_entries.async_add_subentry(entry, subentry)
-        self._index.put(replace(contact, id=subentry.subentry_id, line=entry.entry_id))
+        self._keep(entry, subentry, replace(contact, id=subentry.subentry_id, line=entry.entry_id))
 
     def _complete(self, entry: ConfigEntry, known: Contact, contact: Contact) -> bool:
         """Add to a contact what it lacks; tell whether that was anything."""
@@ -119,11 +120,16 @@ class AddressBook:
         )
         if completed == known:
             return False
-        self._hass.config_entries.async_update_subentry(
-            entry, entry.subentries[known.id], data=completed.as_data()
-        )
-        self._index.put(completed)
+        subentry = entry.subentries[known.id]
+        self._hass.config_entries.async_update_subentry(entry, subentry, data=completed.as_data())
+        self._keep(entry, subentry, completed)
         return True
+
+    def _keep(self, entry: ConfigEntry, subentry: ConfigSubentry, contact: Contact) -> None:
+        """Take over a contact that was just written, so that it need not be read again."""
+        known = self._known.setdefault(entry.entry_id, {})
+        known[subentry.subentry_id] = (subentry.title, subentry.data)
+        self._index.put(contact)
 
     @callback
     def _entry_changed(self, change: ConfigEntryChange, entry: ConfigEntry) -> None:
@@ -131,8 +137,12 @@ class AddressBook:
         if entry.domain != DOMAIN or self._importing:
             return
         if self._read(entry, gone=change is ConfigEntryChange.REMOVED):
-            for listener in tuple(self._listeners):
-                listener(entry)
+            self._tell(entry)
+
+    def _tell(self, entry: ConfigEntry) -> None:
+        """Tell the listeners that contacts of an entry changed."""
+        for listener in tuple(self._listeners):
+            listener(entry)
 
     def _read(self, entry: ConfigEntry, *, gone: bool = False) -> bool:
         """Bring the index up to date; tell whether it was not."""

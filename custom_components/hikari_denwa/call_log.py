@@ -39,7 +39,7 @@ class CallOutcome(StrEnum):
     - ``missed``: nobody took an incoming call.
     - ``rejected``: an incoming call was turned away here, by a person or an automation.
     - ``blocked``: an incoming call was kept away by a rule.
-    - ``cancelled``: an outgoing call was given up here.
+    - ``given_up``: an outgoing call was given up here.
     - ``failed``: an outgoing call did not come about, or a failure cut an incoming one.
     """
 
@@ -49,7 +49,7 @@ class CallOutcome(StrEnum):
     MISSED = "missed"
     REJECTED = "rejected"
     BLOCKED = "blocked"
-    CANCELLED = "cancelled"
+    GIVEN_UP = "given_up"
     FAILED = "failed"
 
 
@@ -469,7 +469,7 @@ def _outcome(call: Call) -> CallOutcome:
         return CallOutcome.ANSWERED
     if call.ending and call.ending.reason is EndReason.ANSWERED_ELSEWHERE:
         return CallOutcome.ANSWERED_ELSEWHERE
-    return CallOutcome.CANCELLED
+    return CallOutcome.GIVEN_UP
 
 
 def _seconds(since: datetime | None, until: datetime | None) -> float:

@@ -19,6 +19,10 @@ BOOK = 10_000
 ANSWERED_EVERY = 3
 _DATABASE = "home-assistant_v2.db"
 _RECORDER = "recorder:\n  commit_interval: 1\n"
+_OF_OUR_EVENTS = (
+    "FROM events JOIN event_types USING (event_type_id) "
+    "WHERE event_types.event_type LIKE 'hikari_denwa%'"
+)
 _COMMIT_SECONDS = 5.0
 _ANSWER_SECONDS = 5.0
 _RING_SECONDS = 0.05
@@ -31,11 +35,12 @@ class Rows:
     states: int
     attributes: int
     events: int
+    event_data: int
 
     @property
     def all(self) -> int:
         """Return all of them."""
-        return self.states + self.attributes + self.events
+        return self.states + self.attributes + self.events + self.event_data
 
 
 async def measure() -> list[Figure]:
@@ -117,10 +122,8 @@ def rows(database: Path, running: Rig) -> Rows:
         return Rows(
             states=count(f"SELECT count(*) {of_ours}", *ours),
             attributes=count(f"SELECT count(DISTINCT attributes_id) {of_ours}", *ours),
-            events=count(
-                "SELECT count(*) FROM events JOIN event_types USING (event_type_id) "
-                "WHERE event_types.event_type LIKE 'hikari_denwa%'"
-            ),
+            events=count(f"SELECT count(*) {_OF_OUR_EVENTS}"),
+            event_data=count(f"SELECT count(DISTINCT data_id) {_OF_OUR_EVENTS}"),
         )
 
 

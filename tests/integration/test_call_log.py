@@ -121,7 +121,7 @@ async def test_outcomes_of_incoming_calls(
 
 @pytest.mark.parametrize(
     ("reason", "outcome"),
-    [(EndReason.BUSY, CallOutcome.FAILED), (EndReason.CANCELLED_HERE, CallOutcome.CANCELLED)],
+    [(EndReason.BUSY, CallOutcome.FAILED), (EndReason.CANCELLED_HERE, CallOutcome.GIVEN_UP)],
 )
 async def test_outcomes_of_outgoing_calls(
     hass: HomeAssistant, engine: FakeEngine, line: Line, reason: EndReason, outcome: CallOutcome

@@ -1,5 +1,6 @@
 """What calls leave in Home Assistant's database."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -76,6 +77,24 @@ async def test_rows_per_call(
         await call(engine, line, at)
     after = await count(hass, recorder_mock)
     assert 0 < (after - before) / CALLS <= ROWS_PER_CALL
+
+
+async def test_noise_is_not_recorded(
+    recorder_mock: Recorder, hass: HomeAssistant, engine: FakeEngine, line: Line
+) -> None:
+    """What differs from call to call is not in the history, so that calls share their rows."""
+    for at in range(6):
+        await call(engine, line, at)
+    await async_wait_recording_done(hass)
+
+    def recorded() -> set[str]:
+        with session_scope(hass=hass, read_only=True) as session:
+            found = session.execute(text("SELECT shared_attrs FROM state_attributes")).scalars()
+            return {key for attributes in found for key in json.loads(attributes)}
+
+    keys = await recorder_mock.async_add_executor_job(recorded)
+    assert {"event_type", "who", "number", "reason"} <= keys
+    assert not keys & {"call_id", "started", "since", "duration", "picture", "calls"}
 
 
 async def test_long_term_statistics(

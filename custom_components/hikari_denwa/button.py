@@ -9,6 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .dial_buttons import DialButtons
+from .dialling import async_is_person
 from .entity import HikariEntity
 from .exceptions import translated_errors
 from .line import HikariConfigEntry, Line
@@ -19,33 +20,36 @@ PARALLEL_UPDATES = 0
 
 @dataclass(frozen=True, kw_only=True)
 class LineButtonDescription(ButtonEntityDescription):
-    """Describes a button by what it asks of the line; ``always`` if that needs no gateway."""
+    """Describes a button by what it asks of the line, told whether a person presses it.
+
+    ``always`` if that needs no gateway.
+    """
 
     always: bool = False
-    press_fn: Callable[[Line], Coroutine[Any, Any, object]]
+    press_fn: Callable[[Line, bool], Coroutine[Any, Any, object]]
 
 
 _BUTTONS = (
     LineButtonDescription(
         key="answer",
         translation_key="answer",
-        press_fn=lambda line: line.async_answer(),
+        press_fn=lambda line, _: line.async_answer(),
     ),
     LineButtonDescription(
         key="hang_up",
         translation_key="hang_up",
-        press_fn=lambda line: line.async_hang_up(),
+        press_fn=lambda line, _: line.async_hang_up(),
     ),
     LineButtonDescription(
         key="dial",
         translation_key="dial",
-        press_fn=lambda line: line.async_dial(line.number_to_dial),
+        press_fn=lambda line, person: line.async_dial(line.number_to_dial, person=person),
     ),
     LineButtonDescription(
         key="mark_calls_seen",
         translation_key="mark_calls_seen",
         always=True,
-        press_fn=lambda line: line.async_mark_calls_seen(),
+        press_fn=lambda line, _: line.async_mark_calls_seen(),
     ),
 )
 
@@ -74,5 +78,6 @@ class LineButton(HikariEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         """Ask it."""
+        person = await async_is_person(self.hass, self._context)
         with translated_errors():
-            await self.entity_description.press_fn(self.line)
+            await self.entity_description.press_fn(self.line, person)

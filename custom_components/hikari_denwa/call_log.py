@@ -62,7 +62,10 @@ _OUTCOMES: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedCall:
-    """One call as the log keeps it. Times are UTC; ``seen`` tells of missed calls alone."""
+    """One call as the log keeps it. Times are UTC; ``seen`` tells of missed calls alone.
+
+    ``attempts`` are the INVITEs of an outgoing call, as CallAttempt shows them.
+    """
 
     id: str
     direction: CallDirection
@@ -81,6 +84,7 @@ class LoggedCall:
     status: int | None = None
     blocked_by: ScreeningReason | None = None
     mos: float | None = None
+    attempts: tuple[Mapping[str, Any], ...] = ()
     seen: bool = True
 
     @classmethod
@@ -106,6 +110,7 @@ class LoggedCall:
             status=ending.status if ending else None,
             blocked_by=call.screening.reason,
             mos=call.quality.mos if call.quality else None,
+            attempts=tuple(attempt.shown() for attempt in call.attempts) if ending else (),
             seen=outcome is not CallOutcome.MISSED,
         )
 
@@ -132,6 +137,7 @@ class LoggedCall:
             status=data.get("status"),
             blocked_by=ScreeningReason(data["blocked_by"]) if data.get("blocked_by") else None,
             mos=data.get("mos"),
+            attempts=tuple(data.get("attempts", ())),
             seen=bool(data.get("seen", True)),
         )
 
@@ -156,6 +162,7 @@ class LoggedCall:
             "status": self.status,
             "blocked_by": self.blocked_by.value if self.blocked_by else None,
             "mos": self.mos,
+            "attempts": list(self.attempts) or None,
             "seen": self.seen,
         }
         return {key: value for key, value in kept.items() if value is not None}

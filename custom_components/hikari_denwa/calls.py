@@ -70,11 +70,40 @@ FAILURES = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallAttempt:
+    """One INVITE of an outgoing call, and what became of it; ``line`` is the line's title.
+
+    ``milliseconds`` run from the INVITE to the answer or the refusal, None until then.
+    """
+
+    family: Family
+    line: str
+    shows_number: bool = False
+    milliseconds: float | None = None
+    ending: Ending | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """Return what a response and an event tell of it."""
+        ending = self.ending
+        return {
+            "family": self.family.value,
+            "line": self.line,
+            "shows_number": self.shows_number,
+            "milliseconds": self.milliseconds,
+            "reason": ending.reason.value if ending else None,
+            "status": ending.status if ending else None,
+            "phrase": ending.phrase if ending else None,
+            "warning": ending.warning if ending else None,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """One call of a line. Times are UTC; ``started`` is when its INVITE was read or sent.
 
     ``number`` is the other side's, in digits; ``name`` the contact's, else the network's;
-    ``channel`` names the call's sound; ``quality`` is the last that was told of it.
+    ``channel`` names the call's sound; ``quality`` is the last that was told of it. ``attempts``
+    are the INVITEs of an outgoing call, the last one the call's own.
     """
 
     id: str
@@ -97,6 +126,7 @@ class Call:
     quality: SoundQuality | None = None
     contact: Contact | None = None
     screening: Screening = RINGS
+    attempts: tuple[CallAttempt, ...] = ()
 
     @classmethod
     def incoming(cls, event: CallIncoming) -> Call:
@@ -118,7 +148,7 @@ class Call:
         )
 
     @classmethod
-    def outgoing(cls, dialled: Dialled, number: str, at: datetime) -> Call:
+    def outgoing(cls, dialled: Dialled, number: str, at: datetime, attempt: CallAttempt) -> Call:
         """Return the call whose INVITE is on its way."""
         return cls(
             id=dialled.call,
@@ -132,6 +162,7 @@ class Call:
             internal=False,
             family=dialled.family,
             started=at,
+            attempts=(attempt,),
         )
 
     def known_as(self, contact: Contact | None) -> Call:
@@ -211,6 +242,8 @@ class CallUpdate:
                 "warning": ending.warning,
                 "duration": round(call.duration, 1),
             }
+        if call.attempts and (call.connected or call.ended):
+            shown["attempts"] = [attempt.shown() for attempt in call.attempts]
         return {key: value for key, value in shown.items() if value is not None}
 
 

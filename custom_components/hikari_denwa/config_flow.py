@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.config_entries import (
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
@@ -29,17 +30,20 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
+from . import options_form
 from .auto_answer import DEFAULT_AUTO_ANSWER_AFTER
 from .call_log import DEFAULT_LOG_CALLS, DEFAULT_LOG_DAYS
 from .const import (
     CONF_AUTO_ANSWER_AFTER,
     CONF_BLOCK_KINDS,
-    CONF_BLOCK_NUMBERS,
     CONF_BLOCK_STATUS,
     CONF_BLOCK_TREATMENT,
+    CONF_BLOCKED_CALLERS,
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
+    CONF_EMERGENCY,
+    CONF_EMERGENCY_FROM_AUTOMATION,
     CONF_ENGINE,
     CONF_EXTENSION,
     CONF_FAMILY,
@@ -59,7 +63,8 @@ from .contacts import number_or_pattern
 from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
 from .engine_flow import EngineOptions
 from .exceptions import shown_placeholders
-from .line import line_config
+from .line import Line, line_config
+from .options import DiallingOptions
 from .screening import (
     BLOCK_STATUSES,
     BLOCK_TREATMENTS,
@@ -78,6 +83,7 @@ from .telephony.errors import (
     NumberInvalidError,
     TelephonyError,
 )
+from .telephony.experience import Book
 from .telephony.numbers import normalize
 
 if TYPE_CHECKING:
@@ -154,7 +160,9 @@ _REAUTH_SCHEMA: Final = vol.Schema(
     {vol.Required(CONF_USER_ID): _TEXT, vol.Required(CONF_PASSWORD): _PASSWORD}
 )
 _BLOCKING_FIELDS: Final = {
-    vol.Optional(CONF_BLOCK_NUMBERS, default=list): TextSelector(TextSelectorConfig(multiple=True)),
+    vol.Optional(CONF_BLOCKED_CALLERS, default=list): TextSelector(
+        TextSelectorConfig(multiple=True)
+    ),
     vol.Optional(CONF_BLOCK_KINDS, default=list): _choice(
         BlockKind, CONF_BLOCK_KINDS, several=True
     ),
@@ -186,6 +194,7 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.LIST,
             )
         ),
+        **options_form.FIELDS,
         vol.Optional(CONF_ENGINE): SelectSelector(
             SelectSelectorConfig(
                 options=[kind.value for kind in EngineKind],
@@ -381,38 +390,88 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
 class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
     """Asks which callers are door phones or blocked, how to answer and speak, what is kept."""
 
+    def __init__(self) -> None:
+        """Begin with nothing entered."""
+        self._entered: dict[str, Any] = {}
+        self._engine_kind: str | None = None
+
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Take numbers and extensions, as people write them."""
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
         if user_input is not None:
-            blocking = user_input[SECTION_BLOCKING]
             try:
-                options = {
-                    # What the switches set stays.
-                    **self.config_entry.options,
-                    **{key: user_input[key] for key in _PLAIN_OPTIONS},
-                    CONF_DOOR_PHONES: _numbers(user_input, CONF_DOOR_PHONES, normalize),
-                    **blocking,
-                    CONF_BLOCK_NUMBERS: _numbers(blocking, CONF_BLOCK_NUMBERS, number_or_pattern),
-                    **user_input[SECTION_LOG],
-                }
-            except InputError as error:
+                self._entered = self._kept(user_input)
+            except (InputError, options_form.OptionError) as error:
                 # A field of a section cannot show an error of its own.
-                field = error.field if error.field in user_input else "base"
-                errors, placeholders = {field: error.reason}, error.placeholders
+                field = getattr(error, "field", None)
+                errors = {field if field in user_input else "base": error.reason}
+                placeholders = error.placeholders
             else:
-                return await self.async_choose_engine(user_input.get(CONF_ENGINE), options)
-        kept = {CONF_ENGINE: EngineKind.AUTOMATIC.value, **self.config_entry.options}
-        suggested = {**kept, SECTION_BLOCKING: kept, SECTION_LOG: kept}
+                self._engine_kind = user_input.get(CONF_ENGINE)
+                if self._entered[CONF_EMERGENCY]:
+                    return await self.async_step_emergency()
+                return await self.async_choose_engine(self._engine_kind, self._entered)
+        options = self.config_entry.options
+        shown = user_input or {
+            CONF_ENGINE: EngineKind.AUTOMATIC.value,
+            **options,
+            SECTION_BLOCKING: options,
+            SECTION_LOG: options,
+            **options_form.suggested(options, self._book()),
+        }
         return self.async_show_form(
             step_id="init",
-            data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA, user_input or suggested
-            ),
+            data_schema=self.add_suggested_values_to_schema(_OPTIONS_SCHEMA, shown),
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    async def async_step_emergency(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Name the risks of emergency calls, and have them confirmed."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            if user_input[options_form.CONF_UNDERSTOOD]:
+                switch = {
+                    CONF_EMERGENCY_FROM_AUTOMATION: user_input[CONF_EMERGENCY_FROM_AUTOMATION]
+                }
+                return await self.async_choose_engine(
+                    self._engine_kind, {**self._entered, **switch}
+                )
+            errors = {options_form.CONF_UNDERSTOOD: "emergency_not_confirmed"}
+        options = self.config_entry.options
+        shown = user_input or {
+            options_form.CONF_UNDERSTOOD: options.get(CONF_EMERGENCY, False),
+            CONF_EMERGENCY_FROM_AUTOMATION: options.get(CONF_EMERGENCY_FROM_AUTOMATION, False),
+        }
+        return self.async_show_form(
+            step_id="emergency",
+            data_schema=self.add_suggested_values_to_schema(options_form.EMERGENCY_SCHEMA, shown),
+            errors=errors,
+        )
+
+    def _kept(self, entered: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is kept of what was entered; raises InputError, OptionError."""
+        blocking = entered[SECTION_BLOCKING]
+        return {
+            # What the switches set stays.
+            **self.config_entry.options,
+            **{key: entered[key] for key in _PLAIN_OPTIONS},
+            CONF_DOOR_PHONES: _numbers(entered, CONF_DOOR_PHONES, normalize),
+            **blocking,
+            CONF_BLOCKED_CALLERS: _numbers(blocking, CONF_BLOCKED_CALLERS, number_or_pattern),
+            **entered[SECTION_LOG],
+            **options_form.read(entered, self.config_entry.data[CONF_GATEWAY]),
+        }
+
+    def _book(self) -> Book:
+        """Return the extensions as calls have corrected them, or as they were entered."""
+        if self.config_entry.state is ConfigEntryState.LOADED:
+            line: Line = self.config_entry.runtime_data
+            return line.dialler.book
+        return DiallingOptions.read(self.config_entry.options).book
 
 
 def _numbers(entered: Mapping[str, Any], field: str, read: Callable[[str], str]) -> list[str]:

@@ -14,10 +14,10 @@ from .const import (
     CONF_AUTO_ANSWER,
     CONF_AUTO_ANSWER_AFTER,
     CONF_BLOCK_KINDS,
-    CONF_BLOCK_NUMBERS,
     CONF_BLOCK_STATUS,
     CONF_BLOCK_TREATMENT,
     CONF_BLOCK_UNKNOWN,
+    CONF_BLOCKED_CALLERS,
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DO_NOT_DISTURB,
@@ -29,7 +29,9 @@ from .const import (
     SUBENTRY_CONTACT,
 )
 from .engine import EngineChoice, engine_keeper
-from .line import HikariConfigEntry
+from .line import HikariConfigEntry, Line
+from .telephony.calls import Family
+from .telephony.paths import FamilyPath
 
 _SECRETS = {CONF_PASSWORD, CONF_USER_ID}
 _SHOWN_OPTIONS = (
@@ -46,6 +48,7 @@ _SHOWN_OPTIONS = (
     CONF_LOG_DAYS,
 )
 _SHOWN_DIGITS = 3
+_SHOWN_NUMBERS = 20
 
 
 async def async_get_config_entry_diagnostics(
@@ -64,7 +67,7 @@ async def async_get_config_entry_diagnostics(
             ),
             "door_phones": [_number(number) for number in entry.options.get(CONF_DOOR_PHONES, ())],
             "options": {key: entry.options[key] for key in _SHOWN_OPTIONS if key in entry.options},
-            "blocked_numbers": len(entry.options.get(CONF_BLOCK_NUMBERS, ())),
+            "blocked_numbers": len(entry.options.get(CONF_BLOCKED_CALLERS, ())),
             "contacts": len(entry.get_subentries_of_type(SUBENTRY_CONTACT)),
         },
         "call_log": Counter(call.outcome.value for call in line.log),
@@ -75,6 +78,7 @@ async def async_get_config_entry_diagnostics(
             "local_address": _address(state.local_address),
             "reason": state.error.reason if state.error else None,
         },
+        "compatibility": _compatibility(line),
         "call": _call(state.call) if state.call else None,
         "last_calls": [{"event": update.type, **_call(update.call)} for update in line.finished],
         "engine": {
@@ -87,6 +91,63 @@ async def async_get_config_entry_diagnostics(
             "families": list(welcome.families) if welcome else None,
         },
     }
+
+
+def _compatibility(line: Line) -> dict[str, Any]:
+    """Return all that verdicts are made of, and the last attempts; fit to be shown in public."""
+    dialler, paths = line.dialler, line.state.paths
+    facts, options = dialler.facts, dialler.options
+    return {
+        "paths": {
+            **{family.value: _path(paths.of(family)) for family in Family},
+            "environment": dataclasses.asdict(paths.environment),
+        },
+        "line": {
+            "family": facts.family,
+            "families": sorted(facts.families),
+            "second_gateway": _address(options.second_gateway),
+            "other_lines": [other.family for other in facts.others],
+        },
+        "region": dialler.region,
+        "region_entered": options.region,
+        "book": {
+            number: {"kind": entry.kind, "entered": entry.entered}
+            for number, entry in dialler.book.entries.items()
+        },
+        "options": {
+            "allowed_costs": sorted(options.allowed_costs),
+            "blocked_numbers": len(options.blocked_numbers),
+            "area_code": options.area_code is not None,
+            "emergency": options.emergency,
+            "emergency_from_automation": options.emergency_from_automation,
+        },
+        "experience": [
+            {
+                "number": _number(number),
+                "kind": outcomes[-1].kind,
+                "outcomes": [[one.family, one.result] for one in outcomes],
+            }
+            for number, outcomes in list(dialler.experience.outcomes.items())[-_SHOWN_NUMBERS:]
+        ],
+        "attempts": [
+            {
+                "at": note.at.isoformat(),
+                "number": _number(note.number.national),
+                "kind": note.number.kind,
+                "outlook": note.outlook,
+                "moved": note.moved,
+                **{key: value for key, value in note.attempt.shown().items() if key != "line"},
+            }
+            for note in dialler.notes
+        ],
+    }
+
+
+def _path(path: FamilyPath | None) -> dict[str, Any] | None:
+    """Return how a family reaches the gateway."""
+    if path is None:
+        return None
+    return {**dataclasses.asdict(path), "source": _address(path.source)}
 
 
 def _call(call: Call) -> dict[str, Any]:

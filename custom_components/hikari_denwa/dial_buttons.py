@@ -13,6 +13,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .address_book import AddressBook, address_book
 from .const import DOMAIN
 from .contacts import Contact
+from .dialling import async_is_person
 from .entity import HikariEntity
 from .exceptions import translated_errors
 from .line import HikariConfigEntry
@@ -38,8 +39,9 @@ class DialButton(HikariEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         """Call the contact's first number."""
+        person = await async_is_person(self.hass, self._context)
         with translated_errors():
-            await self.line.async_dial(self.contact.number_to_dial or "")
+            await self.line.async_dial(self.contact.number_to_dial or "", person=person)
 
 
 class DialButtons:

@@ -50,6 +50,7 @@ class LineEvent(HikariEntity, EventEntity):
     # What differs from call to call, or can be had from the number; the call log keeps it.
     _unrecorded_attributes = frozenset(
         {
+            "attempts",
             "call_id",
             "duration",
             "formatted_number",

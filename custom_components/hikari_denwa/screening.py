@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from .const import (
     CONF_BLOCK_KINDS,
-    CONF_BLOCK_NUMBERS,
     CONF_BLOCK_STATUS,
     CONF_BLOCK_TREATMENT,
     CONF_BLOCK_UNKNOWN,
+    CONF_BLOCKED_CALLERS,
     CONF_DO_NOT_DISTURB,
 )
 from .contacts import Contact, NumberSet, RingRule
@@ -118,7 +118,7 @@ class ScreeningRules:
     def of(cls, options: Mapping[str, Any]) -> ScreeningRules:
         """Return the rules that the options of a line set."""
         return cls(
-            numbers=NumberSet(options.get(CONF_BLOCK_NUMBERS, ())),
+            numbers=NumberSet(options.get(CONF_BLOCKED_CALLERS, ())),
             kinds=frozenset(map(BlockKind, options.get(CONF_BLOCK_KINDS, ()))),
             unknown=options.get(CONF_BLOCK_UNKNOWN, False),
             do_not_disturb=options.get(CONF_DO_NOT_DISTURB, False),

@@ -24,7 +24,7 @@ async def test_diagnostics(
     hass_client: ClientSessionGenerator,
 ) -> None:
     """They tell the registration, the calls and the engine; private things are cut."""
-    options = {**entry.options, "block_numbers": ["0120111222"], "do_not_disturb": False}
+    options = {**entry.options, "blocked_callers": ["0120111222"], "do_not_disturb": False}
     hass.config_entries.async_update_entry(entry, options=options)
     listener = engine.client.listener()
     listener.call_event(incoming("in-1", display_name="Grandmother"))

@@ -80,6 +80,7 @@ async def test_device_and_entities(hass: HomeAssistant, line: Line) -> None:
         "line-1_last_caller": "sensor.home_last_caller",
         "line-1_mark_calls_seen": "button.home_mark_missed_calls_as_seen",
         "line-1_missed_calls": "sensor.home_missed_calls",
+        "line-1_outlook": "sensor.home_call_outlook",
         "line-1_number": "text.home_number_to_dial",
         "line-1_registered": "binary_sensor.home_registered",
         "line-1_talk_time_today": "sensor.home_talk_time_today",

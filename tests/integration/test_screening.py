@@ -56,8 +56,8 @@ def entry(entry: MockConfigEntry) -> MockConfigEntry:
 
 
 BLOCKED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({"block_numbers": ["0120*"]}, {"number": "0120123456"}, "number"),
-    ({"block_numbers": ["0312345678"]}, {}, "number"),
+    ({"blocked_callers": ["0120*"]}, {"number": "0120123456"}, "number"),
+    ({"blocked_callers": ["0312345678"]}, {}, "number"),
     ({"block_kinds": ["withheld"]}, {"number": None, "kind": CallerIdKind.WITHHELD}, "withheld"),
     ({"block_kinds": ["payphone"]}, {"number": None, "kind": CallerIdKind.PAYPHONE}, "payphone"),
     (
@@ -67,7 +67,7 @@ BLOCKED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ),
     ({"block_kinds": ["international"]}, {"number": "01012125550100"}, "international"),
     ({"block_kinds": ["international"]}, {"number": "+12125550100"}, "international"),
-    ({"block_numbers": ["0101*"]}, {"number": "+12125550100"}, "number"),
+    ({"blocked_callers": ["0101*"]}, {"number": "+12125550100"}, "number"),
     ({"block_unknown": True}, {}, "not_in_contacts"),
     (
         {"block_unknown": True},
@@ -77,8 +77,8 @@ BLOCKED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"number": "0311110003"}, "contact"),
 ]
 RINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({"block_numbers": ["0120*"]}, {"number": "0312001200"}),
-    ({"block_numbers": ["03*"]}, {"number": "0311110000"}),
+    ({"blocked_callers": ["0120*"]}, {"number": "0312001200"}),
+    ({"blocked_callers": ["03*"]}, {"number": "0311110000"}),
     ({"block_kinds": ["withheld"]}, {"number": None, "kind": CallerIdKind.PAYPHONE}),
     ({"block_kinds": ["international"]}, {}),
     ({"block_unknown": True}, {"number": "0311110000"}),
@@ -184,7 +184,7 @@ async def test_silence(
     hass: HomeAssistant, engine: FakeEngine, line: Line, changes: Changes
 ) -> None:
     """A silenced call is left to the other telephones of the home."""
-    set_up(line, block_numbers=["03*"], block_treatment="silence")
+    set_up(line, blocked_callers=["03*"], block_treatment="silence")
     events = changes(CALL_EVENT)
     listener = engine.client.listener()
     listener.call_event(incoming())

@@ -39,6 +39,7 @@ EXPECTED = {
     "announce-the-family": ["tts.speak"],
     "missed-calls-message": ["hikari_denwa.get_calls", "notify.notify"],
     "good-night": ["switch.turn_on"],
+    "check-before-dialling": ["hikari_denwa.check_number", "hikari_denwa.dial"],
 }
 OTHERS = (
     "media_player.media_pause",
@@ -70,7 +71,13 @@ def performed(hass: HomeAssistant) -> list[ServiceCall]:
         dialled = [seen for seen in calls if seen.service == "dial"]
         calls.append(call)
         result = "connected" if dialled else "failed"
-        return {"result": result, "url": "http://example.test/", "total": 1, "calls": [CALLER]}
+        return {
+            "result": result,
+            "outlook": "works",
+            "url": "http://example.test/",
+            "total": 1,
+            "calls": [CALLER],
+        }
 
     for action in Action:
         hass.services.async_register(

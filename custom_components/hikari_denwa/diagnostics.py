@@ -67,7 +67,7 @@ async def async_get_config_entry_diagnostics(
             ),
             "door_phones": [_number(number) for number in entry.options.get(CONF_DOOR_PHONES, ())],
             "options": {key: entry.options[key] for key in _SHOWN_OPTIONS if key in entry.options},
-            "blocked_numbers": len(entry.options.get(CONF_BLOCKED_CALLERS, ())),
+            "blocked_callers": len(entry.options.get(CONF_BLOCKED_CALLERS, ())),
             "contacts": len(entry.get_subentries_of_type(SUBENTRY_CONTACT)),
         },
         "call_log": Counter(call.outcome.value for call in line.log),
@@ -116,7 +116,7 @@ def _compatibility(line: Line) -> dict[str, Any]:
         },
         "options": {
             "allowed_costs": sorted(options.allowed_costs),
-            "blocked_numbers": len(options.blocked_numbers),
+            "blocked_callers": len(options.blocked_numbers),
             "area_code": options.area_code is not None,
             "emergency": options.emergency,
             "emergency_from_automation": options.emergency_from_automation,

@@ -40,7 +40,7 @@ async def test_diagnostics(
     assert shown["entry"]["data"]["gateway"] == "2001:db8::/64"
     assert shown["entry"]["door_phones"] == ["1", "045*******"]
     assert shown["entry"]["options"] == {"do_not_disturb": False}
-    assert shown["entry"]["blocked_numbers"] == 1
+    assert shown["entry"]["blocked_callers"] == 1
     assert shown["entry"]["contacts"] == 0
     assert shown["call_log"] == {"running": 1, "missed": 1, "answered": 1}
     assert shown["registration"] == {

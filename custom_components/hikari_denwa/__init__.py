@@ -7,6 +7,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
 from .actions import async_setup_actions
+from .call_updates import async_tell_calls
 from .const import DOMAIN, PLATFORMS
 from .engine import shared_engine
 from .exceptions import shown_placeholders
@@ -46,6 +47,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
         raise _setup_failed(error) from error
     line = Line(hass, entry, client, live_streams(hass))
     entry.runtime_data = line
+    async_tell_calls(hass, line)
     try:
         await line.async_start()
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)

@@ -1,0 +1,81 @@
+"""What happens to the calls of every line, told to who belongs to none: triggers, the logbook."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from homeassistant.const import ATTR_CONFIG_ENTRY_ID
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_send
+from homeassistant.util.signal_type import SignalType
+
+from .calls import CallEventType, CallUpdate
+from .const import DOMAIN
+from .line import Line
+from .telephony.calls import EndReason
+
+SIGNAL_CALL: Final[SignalType[Line, CallUpdate]] = SignalType(f"{DOMAIN}_call")
+BLOCKED: Final = "blocked"
+
+
+class CallOutcome(StrEnum):
+    """What became of a call, in a person's terms."""
+
+    ANSWERED = "answered"
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+    MISSED = "missed"
+    REJECTED = "rejected"
+    BLOCKED = "blocked"
+    GIVEN_UP = "given_up"
+    FAILED = "failed"
+
+
+_OUTCOMES: Final[Mapping[str, CallOutcome]] = {
+    CallEventType.MISSED: CallOutcome.MISSED,
+    CallEventType.REJECTED: CallOutcome.REJECTED,
+    CallEventType.FAILED: CallOutcome.FAILED,
+    BLOCKED: CallOutcome.BLOCKED,
+}
+
+
+def outcome_of(update: CallUpdate) -> CallOutcome | None:
+    """Return what became of a call, or None while it goes on."""
+    call = update.call
+    if call.ending is None:
+        return None
+    if update.attributes().get(BLOCKED):
+        return CallOutcome.BLOCKED
+    if outcome := _OUTCOMES.get(update.type):
+        return outcome
+    if update.type is not CallEventType.ENDED:
+        return None
+    if call.ending.reason is EndReason.ANSWERED_ELSEWHERE:
+        return CallOutcome.ANSWERED_ELSEWHERE
+    return CallOutcome.ANSWERED if call.answered or call.connected else CallOutcome.GIVEN_UP
+
+
+def described(line: Line, update: CallUpdate) -> dict[str, Any]:
+    """Return what an automation is told: the line, what happened, and all that is known of it."""
+    told: dict[str, Any] = {
+        ATTR_CONFIG_ENTRY_ID: line.entry.entry_id,
+        "line": line.entry.title,
+        "event": update.type.value,
+        **update.attributes(),
+    }
+    if outcome := outcome_of(update):
+        told["outcome"] = outcome.value
+    return told
+
+
+@callback
+def async_tell_calls(hass: HomeAssistant, line: Line) -> None:
+    """Tell what happens to a line's calls by SIGNAL_CALL, as long as the line lives.
+
+    A moment later than the line's entities, so that an automation finds their new states.
+    """
+
+    @callback
+    def tell(update: CallUpdate) -> None:
+        hass.loop.call_soon(async_dispatcher_send, hass, SIGNAL_CALL, line, update)
+
+    line.subscribe_calls(tell)

@@ -147,6 +147,14 @@ async def test_probe(client: EngineClient) -> None:
     assert caught.value.placeholders == {"user_id": "0003"}
 
 
+async def test_trace(client: EngineClient) -> None:
+    """A trace comes whole, in messages that are not too large, and without what is private."""
+    messages = await client.trace("one")
+    assert [message.number for message in messages] == list(range(1, 50))
+    assert all("sip:031*******@gw" in message.text for message in messages)
+    assert await client.trace("quiet") == ()
+
+
 async def test_move(client: EngineClient) -> None:
     """A line that is there already stays; a family that the gateway has not is an error."""
     line = Recorder()

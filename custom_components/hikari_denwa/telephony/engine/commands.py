@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
 from typing import assert_never
 from weakref import WeakValueDictionary
 
@@ -33,6 +35,7 @@ from .protocol import (
     Dialled,
     Event,
     Failure,
+    FetchTrace,
     HangUp,
     Hello,
     Hold,
@@ -48,9 +51,14 @@ from .protocol import (
     SoundDirection,
     SoundFrame,
     StreamSound,
+    Traced,
+    TracedMessage,
 )
+from .redaction import Redactor
 
 _LOGGER = logging.getLogger(__name__)
+# Half of the largest message that the other side takes.
+_TRACE_PAGE = 32_768
 _DIALLABLE = re.compile(r"[0-9*#]{1,64}")
 _KEYPAD = re.compile(r"[0-9*#A-D]{1,128}")
 
@@ -151,6 +159,8 @@ class Engine:
                     await self.backend.send_dtmf(command.call, command.digits)
             case StreamSound():
                 self.backend.stream_sound(command.call, enabled=command.enabled, near=command.near)
+            case FetchTrace():
+                return await self._fetch_trace(command)
             case Shutdown():
                 await self.release()
             case Hello():
@@ -200,6 +210,22 @@ class Engine:
             channel=placed.channel,
             family=standing.account.family,
         )
+
+    async def _fetch_trace(self, command: FetchTrace) -> Traced:
+        """Redact a line's trace, and give as much of it as one message may hold."""
+        redactor = Redactor()
+        page: list[TracedMessage] = []
+        room = _TRACE_PAGE
+        for message in self.backend.trace(command.line):
+            shown = replace(message, text=redactor.redact(message.text))
+            # Sound goes through this loop as well.
+            await asyncio.sleep(0)
+            if message.number > command.after:
+                room -= len(json.dumps(asdict(shown)))
+                if page and room < 0:
+                    break
+                page.append(shown)
+        return Traced(id=command.id, messages=tuple(page))
 
     async def _change_call(self, command: Answer | Reject | HangUp | Hold) -> None:
         """Answer, reject, hold or end a call."""

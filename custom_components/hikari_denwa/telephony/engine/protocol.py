@@ -206,6 +206,15 @@ class StreamSound(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FetchTrace(Command):
+    """Ask for the last messages of a line after this number, redacted; answered by ``Traced``."""
+
+    kind = "fetch_trace"
+    line: str
+    after: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shutdown(Command):
     """Un-register every line and end the engine; answered before it goes."""
 
@@ -273,6 +282,24 @@ class Dialled(Reply):
     call: str
     channel: int
     family: Family
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracedMessage:
+    """A message of a line as text. ``at`` is Unix time in seconds; numbers only grow."""
+
+    number: int
+    at: float
+    sent: bool
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traced(Reply):
+    """The next messages of a trace, the oldest first; none when there are no more."""
+
+    kind = "traced"
+    messages: tuple[TracedMessage, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from .engine import shared_engine
 from .exceptions import shown_placeholders
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
+from .support import TraceView, async_keep_trace, forget_trace
 from .telephony.errors import (
     CredentialsRejectedError,
     ExtensionUnavailableError,
@@ -34,6 +35,7 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
     streams = hass.data[DATA_STREAMS] = LiveStreams()
     hass.http.register_view(LiveStreamView(streams))
+    hass.http.register_view(TraceView())
     async_setup_actions(hass)
     return True
 
@@ -52,11 +54,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
         await line.async_start()
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException as error:
+        if isinstance(error, TelephonyError):
+            await async_keep_trace(hass, line)
         await line.async_stop()
         await engine.release()
         if isinstance(error, TelephonyError):
             raise _setup_failed(error) from error
         raise
+    forget_trace(hass, entry)
     return True
 
 
@@ -67,6 +72,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
     await entry.runtime_data.async_stop()
     await shared_engine(hass).release()
     return True
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
+    """Forget what was kept of a line."""
+    forget_trace(hass, entry)
 
 
 def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:

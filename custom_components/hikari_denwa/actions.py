@@ -19,6 +19,8 @@ from .calls import Call
 from .const import DOMAIN
 from .exceptions import call_failed, translated_errors
 from .line import REJECT_STATUS, HikariConfigEntry, Line
+from .self_test import TIME_SIGNAL, SelfTestResult, async_self_test, described_report
+from .support import async_trace_text, described_finding, signed_trace_path
 from .telephony.calls import CallState
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class Action(StrEnum):
     RESUME = "resume"
     SEND_DTMF = "send_dtmf"
     LISTEN = "listen"
+    SELF_TEST = "self_test"
+    GET_TRACE = "get_trace"
 
 
 class DialResult(StrEnum):
@@ -86,7 +90,12 @@ _SCHEMAS: Final = {
             vol.Optional(ATTR_MEDIA_PLAYER, default=list): cv.entities_domain("media_player"),
         }
     ),
+    Action.SELF_TEST: vol.Schema(
+        {**_LINE, vol.Optional(ATTR_NUMBER, default=TIME_SIGNAL): vol.Any(str, int)}
+    ),
+    Action.GET_TRACE: vol.Schema(_LINE),
 }
+_TELLS_ALONE: Final = (Action.GET_TRACE,)
 
 
 @callback
@@ -101,6 +110,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.RESUME: _resume,
         Action.SEND_DTMF: _send_dtmf,
         Action.LISTEN: _listen,
+        Action.SELF_TEST: _self_test,
+        Action.GET_TRACE: _get_trace,
     }
     for action, handler in handlers.items():
         hass.services.async_register(
@@ -108,7 +119,9 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             action,
             handler,
             schema=_SCHEMAS[action],
-            supports_response=SupportsResponse.OPTIONAL,
+            supports_response=(
+                SupportsResponse.ONLY if action in _TELLS_ALONE else SupportsResponse.OPTIONAL
+            ),
         )
 
 
@@ -196,6 +209,32 @@ async def _listen(call: ServiceCall) -> ServiceResponse:
             context=call.context,
         )
     return {"url": url, "path": stream.path, "media_players": players}
+
+
+async def _self_test(call: ServiceCall) -> ServiceResponse:
+    """Test a line with a call; what is found is an error, unless the response is asked for."""
+    line = _line(call)
+    number = _as_written(call.data[ATTR_NUMBER])
+    with translated_errors():
+        report = await async_self_test(line, number, call.context)
+    found = described_report(call.hass, line, report)
+    if report.result is not SelfTestResult.OK and not call.return_response:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="self_test_failed",
+            translation_placeholders={"found": found["sentence"]},
+        )
+    return found
+
+
+async def _get_trace(call: ServiceCall) -> ServiceResponse:
+    """Return the last SIP messages of a line, and what they show."""
+    line = _line(call)
+    return {
+        "finding": described_finding(call.hass, line),
+        "trace": await async_trace_text(call.hass, line.entry),
+        "path": signed_trace_path(call.hass, line.entry),
+    }
 
 
 def _as_written(number: str | int) -> str:

@@ -1,17 +1,19 @@
 """What may be shown of a line to somebody who helps: no secrets, no whole numbers."""
 
 import dataclasses
-import ipaddress
+from datetime import UTC, datetime
 from typing import Any
 
 from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 
 from .calls import Call
 from .const import CONF_DOOR_PHONES, CONF_GATEWAY, CONF_USER_ID
 from .engine import shared_engine
-from .line import HikariConfigEntry
+from .line import HikariConfigEntry, Line
+from .support import async_trace, described_finding, shown_address
 
 _SECRETS = {CONF_PASSWORD, CONF_USER_ID}
 _SHOWN_DIGITS = 3
@@ -20,33 +22,56 @@ _SHOWN_DIGITS = 3
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: HikariConfigEntry
 ) -> dict[str, Any]:
-    """Return the line's state, its last calls, and the engine behind it."""
-    line = entry.runtime_data
-    state = line.state
+    """Return what failed, the line's state, its last calls and messages, and the engine behind it.
+
+    Of a line that is not set up, what there is: the messages say why.
+    """
     client = shared_engine(hass).client
     welcome = client.welcome if client else None
+    loaded = entry.state is ConfigEntryState.LOADED
     return {
         "entry": {
             "data": async_redact_data(
-                {**entry.data, CONF_GATEWAY: _address(entry.data[CONF_GATEWAY])}, _SECRETS
+                {**entry.data, CONF_GATEWAY: shown_address(entry.data[CONF_GATEWAY])}, _SECRETS
             ),
             "door_phones": [_number(number) for number in entry.options.get(CONF_DOOR_PHONES, ())],
         },
-        "registration": {
-            "state": state.registration,
-            "family": state.family,
-            "gateway_address": _address(state.gateway_address),
-            "local_address": _address(state.local_address),
-            "reason": state.error.reason if state.error else None,
-        },
-        "call": _call(state.call) if state.call else None,
-        "last_calls": [{"event": update.type, **_call(update.call)} for update in line.finished],
+        **(
+            _line(hass, entry.runtime_data)
+            if loaded
+            else {"reason": entry.error_reason_translation_key}
+        ),
         "engine": {
             "running": client is not None and client.running,
             "backend": welcome.backend if welcome else None,
             "version": welcome.version if welcome else None,
             "families": list(welcome.families) if welcome else None,
         },
+        "trace": [
+            {
+                "at": datetime.fromtimestamp(message.at, UTC).isoformat(timespec="milliseconds"),
+                "sent": message.sent,
+                "message": message.text.split("\n"),
+            }
+            for message in await async_trace(hass, entry)
+        ],
+    }
+
+
+def _line(hass: HomeAssistant, line: Line) -> dict[str, Any]:
+    """Return how a line that is set up stands."""
+    state = line.state
+    return {
+        "finding": described_finding(hass, line),
+        "registration": {
+            "state": state.registration,
+            "family": state.family,
+            "gateway_address": shown_address(state.gateway_address),
+            "local_address": shown_address(state.local_address),
+            "reason": state.error.reason if state.error else None,
+        },
+        "call": _call(state.call) if state.call else None,
+        "last_calls": [{"event": update.type, **_call(update.call)} for update in line.finished],
     }
 
 
@@ -76,17 +101,3 @@ def _number(number: str | None) -> str | None:
     if number is None or len(number) <= _SHOWN_DIGITS:
         return number
     return number[:_SHOWN_DIGITS] + "*" * (len(number) - _SHOWN_DIGITS)
-
-
-def _address(host: str | None) -> str | None:
-    """Return an address without the part that names the interface; other hosts as they are."""
-    if host is None:
-        return None
-    try:
-        found = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if found.version == 4:
-        return host
-    network = ipaddress.ip_network(f"{host}/64", strict=False)
-    return f"{network.network_address}/64"

@@ -69,10 +69,14 @@ def test_what_belongs_together() -> None:
     ("line", "shown"),
     [
         (
-            'Authorization: Digest username="0003",realm="192.168.1.1",nonce="5f3c",'
-            '\r\n uri="sip:0312345678@192.168.1.1",algorithm=MD5,response="7d8a",nc=00000001',
-            'Authorization: Digest username="***",realm="192.168.1.1",nonce="***", '
-            'uri="sip:031*******@192.168.1.1",algorithm=MD5,response="***",nc=00000001',
+            (
+                'Authorization: Digest username="0003",realm="r",\r\n uri="sip:0312345678@gw",'
+                'algorithm=MD5,response="7d8a",nc=00000001'
+            ),
+            (
+                'Authorization: Digest username="***",realm="r", uri="sip:031*******@gw",'
+                'algorithm=MD5,response="***",nc=00000001'
+            ),
         ),
         (
             'WWW-Authenticate: Digest realm="r",domain="sip:domain",nonce="5f3c",qop="auth"',
@@ -96,8 +100,8 @@ def test_what_belongs_together() -> None:
         ("Warning: 304 gw 'Media type'", "Warning: 304 gw 'Media type'"),
         ("Expires: 3600", "Expires: 3600"),
         (
-            "Contact: <sip:3@1.1.1.1>;+sip.instance=\"<urn:uuid:f81d4fae-7dec-11d0-a765>\"",
-            "Contact: <sip:3@1.1.1.1>;+sip.instance=\"***\"",
+            'Contact: <sip:3@1.1.1.1>;+sip.instance="<urn:uuid:f81d4fae-7dec-11d0-a765>"',
+            'Contact: <sip:3@1.1.1.1>;+sip.instance="***"',
         ),
         ("X-Mac: 02:00:5e:10:00:01", "X-Mac: ***"),
         ("no header at all", "(16 characters left out)"),

@@ -144,11 +144,8 @@ class Engine:
             case AddLine() | MoveLine() | RemoveLine():
                 async with self._turns.turn(f"line {command.line}"):
                     await self._change_line(command)
-            case ProbeLine():
-                return await self._probe(command)
-            case Dial():
-                async with self._turns.turn(f"dial {command.line}"):
-                    return await self._dial(command)
+            case ProbeLine() | Dial() | FetchTrace():
+                return await self._tell_more(command)
             case Answer() | Reject() | HangUp() | Hold():
                 async with self._turns.turn(f"call {command.call}"):
                     await self._change_call(command)
@@ -159,8 +156,6 @@ class Engine:
                     await self.backend.send_dtmf(command.call, command.digits)
             case StreamSound():
                 self.backend.stream_sound(command.call, enabled=command.enabled, near=command.near)
-            case FetchTrace():
-                return await self._fetch_trace(command)
             case Shutdown():
                 await self.release()
             case Hello():
@@ -168,6 +163,19 @@ class Engine:
             case _:
                 raise ProtocolError(detail=f"no command: {command.kind}")
         return Result(id=command.id)
+
+    async def _tell_more(self, command: ProbeLine | Dial | FetchTrace) -> Reply:
+        """Do what a command asks that has a reply of its own."""
+        match command:
+            case ProbeLine():
+                return await self._probe(command)
+            case Dial():
+                async with self._turns.turn(f"dial {command.line}"):
+                    return await self._dial(command)
+            case FetchTrace():
+                return await self._fetch_trace(command)
+            case _:
+                assert_never(command)
 
     async def _change_line(self, command: AddLine | MoveLine | RemoveLine) -> None:
         """Add, move or remove a line."""

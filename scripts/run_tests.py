@@ -100,13 +100,9 @@ def provide_peers() -> str | None:
         return f"{wanted}, and this machine has no apt-get"
     if os.geteuid() != 0:
         return f"{wanted}, and only root can install them"
-    environment.say(f"Installing {', '.join(packages)} …")
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
     try:
-        environment.run("apt-get", "update", env=env)
         with no_service_started():
-            environment.run(*install, env=env)
+            environment.install_packages(*packages)
     except environment.SetupError as error:
         return f"{wanted}, and they cannot be installed here: {error}"
     if missing := missing_peers():

@@ -58,13 +58,15 @@ def call_in_words(hass: HomeAssistant, data: Mapping[str, Any]) -> str:
     return sentence(
         hass,
         f"call_{CallDirection(data['direction'])}_{outcome}",
-        who=_who(data),
+        who=_who(hass, data),
         duration=duration_in_words(hass, seconds),
         reason=reason_in_words(hass, data["reason"]),
     )
 
 
-def _who(data: Mapping[str, Any]) -> str:
+def _who(hass: HomeAssistant, data: Mapping[str, Any]) -> str:
     """Return the other side: a name with its number, or what there is."""
     who, number = str(data["who"]), data.get("formatted_number")
-    return f"{who} ({number})" if number and number != who else who
+    if not number or number == who:
+        return who
+    return sentence(hass, "who_with_number", who=who, number=number)

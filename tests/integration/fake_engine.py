@@ -121,6 +121,11 @@ class FakeClient:
             raise self.engine.probe_error
         return Probed(id=2, family=Family.IPV6, gateway_address=GATEWAY, local_address=LOCAL)
 
+    async def speaks_sip(self, gateway: str) -> bool:
+        """Answer nowhere."""
+        self.command("speaks_sip", gateway)
+        return False
+
     async def dial(self, line: str, number: str) -> Dialled:
         """Place a call."""
         self.command("dial", line, number)

@@ -30,7 +30,7 @@ WITHHELD = {"number": None, "kind": CallerIdKind.WITHHELD}
             "ja",
             {"display_name": "祖父母の家"},
             {"reason": EndReason.CALLER_GAVE_UP, "after": 18},
-            "祖父母の家 (03-1234-5678)から着信、18秒鳴って不在着信",
+            "祖父母の家（03-1234-5678）から着信、18 秒鳴って不在着信",
         ),
         (
             "en",
@@ -48,7 +48,7 @@ WITHHELD = {"number": None, "kind": CallerIdKind.WITHHELD}
             "ja",
             WITHHELD,
             {"reason": EndReason.NETWORK_FAILURE, "after": 61},
-            "非通知から着信、1分1秒で途切れました(ネットワークの障害)",
+            "非通知から着信、1 分 1 秒で途切れました（ネットワークの障害）",
         ),
     ],
 )

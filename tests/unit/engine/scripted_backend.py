@@ -52,6 +52,13 @@ class ScriptedBackend(Backend):
         self.made = 0
 
     @override
+    async def speaks_sip(
+        self, gateway: str, port: int, family: Family, *, time_limit: float
+    ) -> bool:
+        """Answer at one address."""
+        return (gateway, port, family) == ("192.168.1.1", 5060, Family.IPV4)
+
+    @override
     def trace(self, line: str) -> tuple[TracedMessage, ...]:
         """Give as much as no single message holds, of any line but "quiet"."""
         text = f"INVITE sip:0312345678@gw SIP/2.0\n{'X: y' * 700}\n\n"

@@ -96,6 +96,16 @@ class Backend(ABC):
         del line
         return False
 
+    async def speaks_sip(
+        self, gateway: str, port: int, family: Family, *, time_limit: float
+    ) -> bool:
+        """Tell whether a literal address answers in SIP; nothing may change there by asking.
+
+        A back end that cannot ask without registering finds nobody.
+        """
+        del gateway, port, family, time_limit
+        return False
+
     @abstractmethod
     async def unregister(self, line: str) -> None:
         """End the line's calls, un-register it if it is registered, close its socket."""

@@ -28,6 +28,8 @@ from .protocol import (
     FRAME_BYTES,
     AddLine,
     Answer,
+    Asked,
+    AskGateway,
     CallEnded,
     CallEvent,
     CallIncoming,
@@ -202,6 +204,13 @@ class EngineClient:
         conversation = self._talking()
         command = ProbeLine(id=conversation.next_id(), config=config)
         return await conversation.ask(Probed, command, time_limit=_PROBE_SECONDS)
+
+    async def speaks_sip(self, gateway: str, port: int = 5060) -> bool:
+        """Tell whether a literal address answers in SIP; nothing changes there by it."""
+        conversation = self._talking()
+        command = AskGateway(id=conversation.next_id(), gateway=gateway, port=port)
+        asked = await conversation.ask(Asked, command, time_limit=_COMMAND_SECONDS)
+        return asked.answers
 
     async def dial(self, line: str, number: str) -> Dialled:
         """Place a call to 0-9 * #; returns when the INVITE is on its way, the rest is events."""

@@ -12,7 +12,9 @@ from dataclasses import asdict, replace
 from typing import assert_never
 from weakref import WeakValueDictionary
 
+from ..address import literal_family
 from ..errors import (
+    AddressInvalidError,
     DigitsInvalidError,
     EngineError,
     NumberInvalidError,
@@ -27,6 +29,8 @@ from .network import NetworkWatch, SleepWatch
 from .protocol import (
     AddLine,
     Answer,
+    Asked,
+    AskGateway,
     CallEnded,
     CallEvent,
     CallIncoming,
@@ -57,6 +61,7 @@ from .protocol import (
 from .redaction import Redactor
 
 _LOGGER = logging.getLogger(__name__)
+_ASK_SECONDS = 4.0
 # Half of the largest message that the other side takes.
 _TRACE_PAGE = 32_768
 _DIALLABLE = re.compile(r"[0-9*#]{1,64}")
@@ -144,7 +149,7 @@ class Engine:
             case AddLine() | MoveLine() | RemoveLine():
                 async with self._turns.turn(f"line {command.line}"):
                     await self._change_line(command)
-            case ProbeLine() | Dial() | FetchTrace():
+            case AskGateway() | ProbeLine() | Dial() | FetchTrace():
                 return await self._tell_more(command)
             case Answer() | Reject() | HangUp() | Hold():
                 async with self._turns.turn(f"call {command.call}"):
@@ -164,9 +169,11 @@ class Engine:
                 raise ProtocolError(detail=f"no command: {command.kind}")
         return Result(id=command.id)
 
-    async def _tell_more(self, command: ProbeLine | Dial | FetchTrace) -> Reply:
+    async def _tell_more(self, command: AskGateway | ProbeLine | Dial | FetchTrace) -> Reply:
         """Do what a command asks that has a reply of its own."""
         match command:
+            case AskGateway():
+                return await self._ask_gateway(command)
             case ProbeLine():
                 return await self._probe(command)
             case Dial():
@@ -188,6 +195,16 @@ class Engine:
                 await self._lines.remove(command.line)
             case _:
                 assert_never(command)
+
+    async def _ask_gateway(self, command: AskGateway) -> Asked:
+        """Ask an address whether it speaks SIP; raises AddressInvalidError if it is no literal."""
+        family = literal_family(command.gateway)
+        if family is None:
+            raise AddressInvalidError(address=command.gateway)
+        answers = family in self.backend.families and await self.backend.speaks_sip(
+            command.gateway, command.port, family, time_limit=_ASK_SECONDS
+        )
+        return Asked(id=command.id, answers=answers)
 
     async def _probe(self, command: ProbeLine) -> Probed:
         """Prove a configuration at the gateway."""

@@ -144,6 +144,15 @@ class ProbeLine(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskGateway(Command):
+    """Ask whether a literal address speaks SIP; nothing changes there. Answered by ``Asked``."""
+
+    kind = "ask_gateway"
+    gateway: str
+    port: int = 5060
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dial(Command):
     """Place a call; answered by ``Dialled`` when the INVITE is sent."""
 
@@ -272,6 +281,14 @@ class Probed(Reply):
     family: Family
     gateway_address: str
     local_address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(Reply):
+    """Whether a SIP server answers there."""
+
+    kind = "asked"
+    answers: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from ..protocol import FRAME_BYTES, CallEvent, SoundFrame, TracedMessage
 from .rtp.session import RtpSession
 from .sip.incoming import IncomingCall
 from .sip.media import OpenSound
+from .sip.question import speaks_sip
 from .sip.registration import Registration
 from .sip.session import Session
 from .sip.trace import Trace
@@ -158,6 +159,12 @@ class NativeBackend(Backend):
         """Tell whether the way to the gateway begins at another address than the contact's."""
         agent = self._lines.get(line)
         return agent is not None and agent.has_moved
+
+    async def speaks_sip(
+        self, gateway: str, port: int, family: Family, *, time_limit: float
+    ) -> bool:
+        """Ask by OPTIONS, and by a REGISTER that binds nothing."""
+        return await speaks_sip(gateway, port, family, time_limit=time_limit)
 
     async def unregister(self, line: str) -> None:
         """End the line's calls, un-register it, close its socket."""

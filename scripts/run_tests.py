@@ -2,7 +2,7 @@
 
 Runs on any Python from 3.11 with the standard library and pip alone:
 
-    scripts/test [unit|integration|conformance|fuzz|soak|peers …]
+    scripts/test [unit|integration|conformance|fuzz|soak|peers|browser …]
                  [--home-assistant minimum|newest] [--coverage] [-- arguments for pytest]
 
 All suites run unless some are named. Ends with the sum of all suites, and with a
@@ -27,8 +27,12 @@ from xml.etree import ElementTree as ET
 from scripts import environment
 
 ROOT = environment.ROOT
-SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers")
-PEERS = {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"}
+SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers", "browser")
+# Programs of others that suites need, and the Debian packages that bring them.
+PROGRAMS = {
+    "peers": {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"},
+    "browser": {"chromium": "chromium fonts-ipafont-gothic"},
+}
 PYTEST_NO_TESTS = 5
 # Suites that wait more than they compute, and how many of their tests run at a time.
 AT_ONCE = {"unit": 3, "conformance": 4}
@@ -70,10 +74,11 @@ class Tally:
         return ", ".join(shown)
 
 
-def missing_peers() -> list[str]:
-    """Return the programs of real SIP software that are not on this machine."""
+def missing_programs(suite: str) -> list[str]:
+    """Return the programs of others that a suite needs and this machine does not have."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"])
-    return [program for program in PEERS if not shutil.which(program, path=path)]
+    programs = PROGRAMS.get(suite, {})
+    return [program for program in programs if not shutil.which(program, path=path)]
 
 
 @contextlib.contextmanager
@@ -90,11 +95,11 @@ def no_service_started() -> Iterator[None]:
         POLICY.unlink()
 
 
-def provide_peers() -> str | None:
-    """Install the Debian packages of the peers; returns why that cannot be, or None."""
-    if not (missing := missing_peers()):
+def provide_programs(suite: str) -> str | None:
+    """Install the Debian packages that a suite needs; returns why that cannot be, or None."""
+    if not (missing := missing_programs(suite)):
         return None
-    packages = [PEERS[program] for program in missing]
+    packages = " ".join(PROGRAMS[suite][program] for program in missing).split()
     wanted = f"it needs {', '.join(missing)} (apt-get install {' '.join(packages)})"
     if not shutil.which("apt-get"):
         return f"{wanted}, and this machine has no apt-get"
@@ -105,7 +110,7 @@ def provide_peers() -> str | None:
             environment.install_packages(*packages)
     except environment.SetupError as error:
         return f"{wanted}, and they cannot be installed here: {error}"
-    if missing := missing_peers():
+    if missing := missing_programs(suite):
         return f"{wanted}, and the packages did not bring them"
     return None
 
@@ -167,9 +172,10 @@ def main() -> int:
     except environment.SetupError as error:
         environment.say(str(error))
         return 1
-    if "peers" in suites and (reason := provide_peers()):
-        suites = [suite for suite in suites if suite != "peers"]
-        tally.skipped_suites.append(f"Skipped the suite “peers”: {reason}.")
+    for suite in tuple(suites):
+        if reason := provide_programs(suite):
+            suites.remove(suite)
+            tally.skipped_suites.append(f"Skipped the suite “{suite}”: {reason}.")
     arguments = ["-p", "no:cacheprovider", *extra]
     if options.coverage:
         (ROOT / ".coverage").unlink(missing_ok=True)

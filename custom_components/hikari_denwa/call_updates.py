@@ -37,17 +37,19 @@ _OUTCOMES: Final[Mapping[str, CallOutcome]] = {
     CallEventType.MISSED: CallOutcome.MISSED,
     CallEventType.REJECTED: CallOutcome.REJECTED,
     CallEventType.FAILED: CallOutcome.FAILED,
-    BLOCKED: CallOutcome.BLOCKED,
 }
 
 
 def outcome_of(update: CallUpdate) -> CallOutcome | None:
-    """Return what became of a call, or None while it goes on."""
+    """Return what became of a call, or None while it goes on.
+
+    Of a blocked call nothing is told but that it was blocked.
+    """
     call = update.call
+    if update.type == BLOCKED:
+        return CallOutcome.BLOCKED
     if call.ending is None:
         return None
-    if update.attributes().get(BLOCKED):
-        return CallOutcome.BLOCKED
     if outcome := _OUTCOMES.get(update.type):
         return outcome
     if update.type is not CallEventType.ENDED:
@@ -68,9 +70,11 @@ def described(line: Line, update: CallUpdate) -> dict[str, Any]:
         "event": update.type.value,
         **update.attributes(),
     }
-    if (outcome := outcome_of(update)) and (until := update.call.answered or update.call.ended):
+    if outcome := outcome_of(update):
+        call = update.call
+        until = call.answered or call.ended or call.started
         told["outcome"] = outcome.value
-        told["waited"] = max(0.0, round((until - update.call.started).total_seconds(), 1))
+        told["waited"] = max(0.0, round((until - call.started).total_seconds(), 1))
     return told
 
 

@@ -75,6 +75,11 @@ class CallerIsCondition(CallCondition):
     fields: ClassVar = {**LINE_FIELDS, **CALLER_FIELDS}
     states = frozenset({CallState.RINGING, CallState.DIALING, CallState.TALKING})
 
+    def __init__(self, hass: HomeAssistant, config: ConditionConfig) -> None:
+        """Take the options; a list of nobody means nobody, as a blueprint may have it."""
+        super().__init__(hass, config)
+        self._means_somebody = any((config.options or {}).get(str(each)) for each in CALLER_FIELDS)
+
     @classmethod
     @override
     async def async_validate_config(cls, hass: HomeAssistant, config: ConfigType) -> ConfigType:
@@ -83,6 +88,11 @@ class CallerIsCondition(CallCondition):
         if not any(field in checked[CONF_OPTIONS] for field in CALLER_FIELDS):
             raise vol.Invalid("Say who is meant: caller, contact_group or caller_id")
         return checked
+
+    @override
+    def _async_check(self, **kwargs: Unpack[ConditionCheckParams]) -> bool:
+        """Look at the other side of the calls that there are now."""
+        return self._means_somebody and super()._async_check(**kwargs)
 
 
 CONDITIONS: Final[dict[str, type[CallCondition]]] = {

@@ -60,7 +60,7 @@ def call_in_words(hass: HomeAssistant, data: Mapping[str, Any]) -> str:
         f"call_{CallDirection(data['direction'])}_{outcome}",
         who=_who(hass, data),
         duration=duration_in_words(hass, seconds),
-        reason=reason_in_words(hass, data["reason"]),
+        reason=reason_in_words(hass, data.get("reason", "")),
     )
 
 

@@ -82,6 +82,8 @@ async def test_line(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None
         ({"caller_id": "withheld"}, False),
         ({"caller": "Grand*", "config_entry_id": "line-1"}, True),
         ({"contact_group": "Family"}, False),
+        ({"contact_group": [], "caller": []}, False),
+        ({"contact_group": [], "caller": ["Grand*"]}, True),
     ],
 )
 async def test_caller(

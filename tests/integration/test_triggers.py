@@ -1,6 +1,7 @@
 """The triggers of automations: which calls they tell, and what."""
 
-from typing import Any
+from enum import StrEnum
+from typing import Any, cast
 
 import pytest
 from homeassistant.components import automation
@@ -8,16 +9,24 @@ from homeassistant.components.labs import async_update_preview_feature
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.trigger import async_get_all_descriptions
 from homeassistant.setup import async_setup_component
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
-from custom_components.hikari_denwa.calls import CallEventType
+from custom_components.hikari_denwa.call_updates import BLOCKED, EVENT_CALL
+from custom_components.hikari_denwa.calls import Call, CallEventType, CallUpdate
 from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.logbook import call_in_words
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 from custom_components.hikari_denwa.trigger import TRIGGERS
 
 from .automation import automate
 from .conftest import ENTRY_DATA
 from .fake_engine import FakeEngine, connected, dtmf, ended, incoming
+
+
+class Blocked(StrEnum):
+    """What a line tells of a caller who is kept away."""
+
+    BLOCKED = BLOCKED
 
 
 def trigger(key: str, **options: Any) -> dict[str, Any]:
@@ -160,10 +169,26 @@ async def test_keys(
 
 
 async def test_blocked(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
-    """A call that rings is not a blocked one."""
-    told = await automate(hass, trigger("number_blocked"))
+    """A caller who is kept away is told, and is an outcome; a call that rings is neither."""
+    told = await automate(
+        hass,
+        {"id": "blocked", **trigger("number_blocked")},
+        {"id": "ended", **trigger("call_ended", outcome="blocked")},
+    )
+    events = async_capture_events(hass, EVENT_CALL)
     await incoming_call(hass, engine, line)
     assert not told
+    call = Call.incoming(incoming())
+    update = CallUpdate(type=cast("CallEventType", Blocked.BLOCKED), call=call, who="03-1234-5678")
+    for listener in tuple(line._call_listeners):
+        if listener.__name__ == "tell":
+            listener(update)
+    await hass.async_block_till_done()
+    assert [(each["id"], each["outcome"]) for each in told] == [
+        ("blocked", "blocked"),
+        ("ended", "blocked"),
+    ]
+    assert call_in_words(hass, events[-1].data) == "Call from 03-1234-5678, blocked"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 Runs on any Python from 3.11 with the standard library and pip alone:
 
     scripts/test [unit|integration|conformance|fuzz|soak|peers|browser …]
-                 [--home-assistant minimum|newest] [--coverage] [-- arguments for pytest]
+                 [--home-assistant minimum|newest] [--backend native|pjsua2] [--coverage]
+                 [-- arguments for pytest]
 
 All suites run unless some are named. Ends with the sum of all suites, and with a
 status other than 0 if a test failed, a suite is empty, or a suite could not run.
@@ -154,6 +155,13 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
         default="newest",
         help="the version that the tests run with (default: newest)",
     )
+    parser.add_argument(
+        "--backend",
+        choices=("native", "pjsua2"),
+        default="native",
+        help="what runs the engine in the integration's tests; pjsua2 is that of the Python which"
+        " HIKARI_PJSUA2_PYTHON names (default: native)",
+    )
     parser.add_argument("--coverage", action="store_true", help="measure and show the coverage")
     options = parser.parse_args(ours)
     if unknown := [suite for suite in options.suites if suite not in SUITES]:
@@ -176,7 +184,7 @@ def main() -> int:
         if reason := provide_programs(suite):
             suites.remove(suite)
             tally.skipped_suites.append(f"Skipped the suite “{suite}”: {reason}.")
-    arguments = ["-p", "no:cacheprovider", *extra]
+    arguments = ["-p", "no:cacheprovider", "--backend", options.backend, *extra]
     if options.coverage:
         (ROOT / ".coverage").unlink(missing_ok=True)
     for suite in suites:

@@ -9,7 +9,8 @@ from homeassistant.helpers.typing import ConfigType
 from .actions import async_setup_actions
 from .call_updates import async_tell_calls
 from .const import DOMAIN, PLATFORMS
-from .engine import shared_engine
+from .engine import EngineChoice, engine_keeper, needed_family
+from .engine_issue import forget_problem, renewal, tell_problem
 from .exceptions import shown_placeholders
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
@@ -25,12 +26,12 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Set up what all lines share: actions, live streams, the engine's keeper."""
-    engine = shared_engine(hass)
+    engines = engine_keeper(hass)
 
     async def stop(_event: Event) -> None:
         for entry in hass.config_entries.async_loaded_entries(DOMAIN):
             entry.runtime_data.end_calls()
-        await engine.async_stop()
+        await engines.async_stop()
 
     hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
     streams = hass.data[DATA_STREAMS] = LiveStreams()
@@ -42,12 +43,18 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bool:
     """Register the line, and set up its entities once the gateway has taken it."""
-    engine = shared_engine(hass)
+    engines = engine_keeper(hass)
     try:
-        client = await engine.acquire()
+        lease = await engines.acquire(
+            entry.entry_id,
+            EngineChoice.of_options(entry.options),
+            family=needed_family(entry.data),
+            renew=renewal(hass, entry),
+        )
     except TelephonyError as error:
         raise _setup_failed(error) from error
-    line = Line(hass, entry, client, live_streams(hass))
+    await tell_problem(hass, entry, lease)
+    line = Line(hass, entry, lease.client, live_streams(hass))
     entry.runtime_data = line
     async_tell_calls(hass, line)
     try:
@@ -57,7 +64,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
         if isinstance(error, TelephonyError):
             await async_keep_trace(hass, line)
         await line.async_stop()
-        await engine.release()
+        await engines.release(entry.entry_id)
         if isinstance(error, TelephonyError):
             raise _setup_failed(error) from error
         raise
@@ -70,12 +77,13 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
     await entry.runtime_data.async_stop()
-    await shared_engine(hass).release()
+    await engine_keeper(hass).release(entry.entry_id)
     return True
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
-    """Forget what was kept of a line."""
+    """Leave nothing of a line behind."""
+    forget_problem(hass, entry)
     forget_trace(hass, entry)
 
 

@@ -26,11 +26,13 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
 from .const import (
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
+    CONF_ENGINE,
     CONF_EXTENSION,
     CONF_FAMILY,
     CONF_GATEWAY,
@@ -39,14 +41,17 @@ from .const import (
     DOMAIN,
     SECTION_ADVANCED,
 )
-from .engine import shared_engine
+from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
+from .engine_flow import EngineOptions
 from .exceptions import shown_placeholders
 from .line import line_config
 from .telephony import address
 from .telephony.engine.protocol import FamilyChoice, SoundCodec
+from .telephony.engine.remote import engine_url
 from .telephony.errors import (
     AddressError,
     CredentialsRejectedError,
+    EngineUrlError,
     ExtensionUnavailableError,
     NumberInvalidError,
     TelephonyError,
@@ -119,6 +124,13 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.LIST,
             )
         ),
+        vol.Optional(CONF_ENGINE): SelectSelector(
+            SelectSelectorConfig(
+                options=[kind.value for kind in EngineKind],
+                translation_key=CONF_ENGINE,
+                mode=SelectSelectorMode.DROPDOWN,
+            )
+        ),
     }
 )
 
@@ -144,6 +156,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         self._errors: dict[str, str] = {}
         self._placeholders: dict[str, str] = {}
         self._found: str | None = None
+        self._app: EngineApp | None = None
 
     @staticmethod
     @callback
@@ -161,6 +174,56 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             )
         return self._form("user", _USER_SCHEMA, user_input)
 
+    @override
+    async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
+        """Take note of the app that runs the engine; it starts and tells of itself anew each time.
+
+        An app that is known already but moved, or has another token, is followed at once.
+        """
+        try:
+            app = EngineApp(
+                uuid=discovery_info.uuid,
+                name=discovery_info.name,
+                url=engine_url(str(discovery_info.config["url"])),
+                token=str(discovery_info.config["token"]),
+            )
+        except KeyError, EngineUrlError:
+            return self.async_abort(reason="app_not_understood")
+        await self.async_set_unique_id(app.uuid)
+        self._abort_if_unique_id_configured()
+        keeper = engine_keeper(self.hass)
+        if (known := await keeper.async_app()) and known.uuid == app.uuid:
+            await keeper.async_take_app(app)
+            return self.async_abort(reason="app_known")
+        self._app = app
+        self.context["title_placeholders"] = {"name": app.name}
+        return await self.async_step_hassio_confirm()
+
+    async def async_step_hassio_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Have the lines use the app, or set the first line up with it."""
+        app = self._app
+        if app is None:
+            return self.async_abort(reason="app_not_understood")
+        keeper = engine_keeper(self.hass)
+        if user_input is not None:
+            choice = EngineChoice(kind=EngineKind.REMOTE, url=app.url, token=app.token)
+            try:
+                await keeper.async_try(choice, None)
+            except TelephonyError as error:
+                self._errors = {"base": error.reason}
+                self._placeholders = shown_placeholders(error)
+            else:
+                self._errors, self._placeholders = {}, {}
+                await keeper.async_take_app(app)
+                # The Supervisor would remove an entry of the app's id together with the app.
+                await self.async_set_unique_id(None)
+                if self._async_current_entries(include_ignore=False):
+                    return self.async_abort(reason="app_taken")
+                return await self.async_step_user()
+        return self._form("hassio_confirm", vol.Schema({}), None, app=app.name)
+
     async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Ask anew for what the gateway rejected."""
         return await self.async_step_reauth_confirm()
@@ -170,7 +233,9 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Take another user ID and password."""
         entry = self._get_reauth_entry()
-        if user_input is not None and (data := await self._proved({**entry.data, **user_input})):
+        if user_input is not None and (
+            data := await self._proved({**entry.data, **user_input}, entry.options)
+        ):
             return self.async_update_reload_and_abort(entry, data=data)
         return self._form(
             "reauth_confirm", _REAUTH_SCHEMA, user_input or entry.data, name=entry.title
@@ -183,7 +248,8 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         entry = self._get_reconfigure_entry()
         if user_input is not None:
             password = user_input.get(CONF_PASSWORD) or entry.data[CONF_PASSWORD]
-            if data := await self._proved({**user_input, CONF_PASSWORD: password}):
+            changed = {**user_input, CONF_PASSWORD: password}
+            if data := await self._proved(changed, entry.options):
                 return self.async_update_reload_and_abort(entry, data=data)
         suggested = {**entry.data, SECTION_ADVANCED: {CONF_PORT: entry.data[CONF_PORT]}}
         return self._form("reconfigure", _RECONFIGURE_SCHEMA, user_input or suggested)
@@ -212,16 +278,19 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders={**placeholders, **self._placeholders},
         )
 
-    async def _proved(self, entered: Mapping[str, Any]) -> dict[str, Any] | None:
+    async def _proved(
+        self, entered: Mapping[str, Any], options: Mapping[str, Any] | None = None
+    ) -> dict[str, Any] | None:
         """Return the data of an entry if the gateway takes it, else keep the errors to show."""
         try:
             if not _plain(entered.get(CONF_GATEWAY, "")):
-                entered = {**entered, CONF_GATEWAY: await self._find(entered)}
+                entered = {**entered, CONF_GATEWAY: await self._find(entered, options)}
             data = _entry_data(entered)
             self._async_abort_entries_match(
                 {key: data[key] for key in (CONF_GATEWAY, CONF_EXTENSION)}
             )
-            async with shared_engine(self.hass).use() as client:
+            choice = EngineChoice.of_options(options or {})
+            async with engine_keeper(self.hass).use(choice, needed_family(data)) as client:
                 probed = await client.probe(line_config(data, {}))
             self._abort_if_line_exists(data, probed.gateway_address)
         except InputError as error:
@@ -233,10 +302,10 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             return data
         return None
 
-    async def _find(self, entered: Mapping[str, Any]) -> str:
+    async def _find(self, entered: Mapping[str, Any], options: Mapping[str, Any] | None) -> str:
         """Look for the home gateway; raises InputError if none answers over the family."""
         family = entered[CONF_FAMILY]
-        async with shared_engine(self.hass).use() as client:
+        async with engine_keeper(self.hass).use(EngineChoice.of_options(options or {})) as client:
             gateways = await find_gateways(client.speaks_sip)
         for found in gateways:
             if family == FamilyChoice.AUTOMATIC or family in found.families:
@@ -257,7 +326,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
                 raise AbortFlow("already_configured")
 
 
-class HikariDenwaOptionsFlow(OptionsFlowWithReload):
+class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
     """Asks which callers are door phones, what becomes of a second call, and how to speak."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -270,17 +339,21 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
             except NumberInvalidError as error:
                 errors, placeholders = {CONF_DOOR_PHONES: error.reason}, error.placeholders
             else:
-                return self.async_create_entry(
-                    data={
+                return await self.async_choose_engine(
+                    user_input.get(CONF_ENGINE),
+                    {
+                        **self.config_entry.options,
                         CONF_DOOR_PHONES: list(callers),
                         CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
                         CONF_CODECS: user_input[CONF_CODECS],
-                    }
+                    },
                 )
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA, user_input or self.config_entry.options
+                _OPTIONS_SCHEMA,
+                user_input
+                or {CONF_ENGINE: EngineKind.AUTOMATIC.value, **self.config_entry.options},
             ),
             errors=errors,
             description_placeholders=placeholders,

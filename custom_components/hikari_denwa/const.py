@@ -21,6 +21,11 @@ CONF_FAMILY: Final = "family"
 CONF_CALL_WAITING: Final = "call_waiting"
 CONF_CODECS: Final = "codecs"
 CONF_DOOR_PHONES: Final = "door_phones"
+CONF_ENGINE: Final = "engine"
+CONF_ENGINE_INTERPRETER: Final = "engine_interpreter"
+CONF_ENGINE_URL: Final = "engine_url"
+CONF_ENGINE_TOKEN: Final = "engine_token"  # noqa: S105 - the name of a field
+CONF_ENGINE_FINGERPRINT: Final = "engine_fingerprint"
 SECTION_ADVANCED: Final = "advanced"
 
 DEFAULT_PORT: Final = 5060

@@ -11,7 +11,7 @@ from homeassistant.core import HomeAssistant
 
 from .calls import Call
 from .const import CONF_DOOR_PHONES, CONF_GATEWAY, CONF_USER_ID
-from .engine import shared_engine
+from .engine import EngineChoice, engine_keeper
 from .line import HikariConfigEntry, Line
 from .support import async_trace, described_finding, shown_address
 
@@ -26,8 +26,9 @@ async def async_get_config_entry_diagnostics(
 
     Of a line that is not set up, what there is: the messages say why.
     """
-    client = shared_engine(hass).client
-    welcome = client.welcome if client else None
+    keeper = engine_keeper(hass)
+    lease = keeper.lease(entry.entry_id)
+    welcome = lease.client.welcome if lease else None
     loaded = entry.state is ConfigEntryState.LOADED
     return {
         "entry": {
@@ -42,7 +43,10 @@ async def async_get_config_entry_diagnostics(
             else {"reason": entry.error_reason_translation_key}
         ),
         "engine": {
-            "running": client is not None and client.running,
+            "chosen": EngineChoice.of_options(entry.options).kind,
+            "app": await keeper.async_app() is not None,
+            "problem": lease.problem.reason if lease and lease.problem else None,
+            "running": welcome is not None,
             "backend": welcome.backend if welcome else None,
             "version": welcome.version if welcome else None,
             "families": list(welcome.families) if welcome else None,

@@ -1,6 +1,7 @@
 """An engine client without an engine: it takes commands and tells what a test wants told."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from custom_components.hikari_denwa.telephony.calls import (
@@ -10,6 +11,7 @@ from custom_components.hikari_denwa.telephony.calls import (
     EndReason,
     Family,
 )
+from custom_components.hikari_denwa.telephony.engine.child import Launcher
 from custom_components.hikari_denwa.telephony.engine.client import LineListener
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallConnected,
@@ -43,6 +45,8 @@ class FakeEngine:
         """Begin with a gateway that takes everything."""
         self.clients: list[FakeClient] = []
         self.start_error: TelephonyError | None = None
+        self.start_errors: dict[Launcher, TelephonyError] = {}
+        self.families: tuple[Family, ...] = (Family.IPV6, Family.IPV4)
         self.first: RegistrationChanged | None = None
         self.silent = False
         self.probe_error: TelephonyError | None = None
@@ -61,9 +65,15 @@ class FakeEngine:
         (client,) = [client for client in self.clients if client.running]
         return client
 
-    def make(self) -> FakeClient:
+    def make(
+        self,
+        launcher: Launcher,
+        *,
+        on_lost: Callable[[], None] | None = None,
+        on_restored: Callable[[Welcome], None] | None = None,
+    ) -> FakeClient:
         """Make a client, as the integration would make a real one."""
-        client = FakeClient(self)
+        client = FakeClient(self, launcher, on_lost, on_restored)
         self.clients.append(client)
         return client
 
@@ -75,10 +85,20 @@ class FakeEngine:
 class FakeClient:
     """Has the methods of EngineClient that the integration uses."""
 
-    def __init__(self, engine: FakeEngine) -> None:
+    def __init__(
+        self,
+        engine: FakeEngine,
+        launcher: Launcher,
+        on_lost: Callable[[], None] | None,
+        on_restored: Callable[[Welcome], None] | None,
+    ) -> None:
         """Begin with nothing running."""
         self.engine = engine
+        self.launcher = launcher
+        self.on_lost = on_lost
+        self.on_restored = on_restored
         self.running = False
+        self.trying = False
         self.closed = False
         self.lines: dict[str, tuple[LineConfig, LineListener]] = {}
         self._last: dict[str, int] = defaultdict(int)
@@ -88,19 +108,42 @@ class FakeClient:
         """Return what an engine says of itself."""
         if not self.running:
             return None
-        return Welcome(id=1, version=1, backend="fake", families=(Family.IPV6,), pid=1)
+        families = self.engine.families
+        return Welcome(id=1, version=1, backend="fake", families=families, pid=1)
 
     async def start(self) -> Welcome:
         """Start."""
-        if self.engine.start_error:
-            raise self.engine.start_error
+        if error := self.engine.start_errors.get(self.launcher, self.engine.start_error):
+            raise error
         self.running = True
         assert self.welcome
         return self.welcome
 
+    async def keep_trying(self) -> None:
+        """Go on trying."""
+        self.trying = True
+
+    def hurry(self) -> None:
+        """Be ready at once."""
+        self.restore()
+
+    def lose(self) -> None:
+        """Lose the engine, as a test wants it."""
+        self.running = False
+        for _, listener in tuple(self.lines.values()):
+            listener.engine_lost()
+        if self.on_lost:
+            self.on_lost()
+
+    def restore(self) -> None:
+        """Be there again, as a test wants it."""
+        self.running, self.trying = True, False
+        if self.on_restored and self.welcome:
+            self.on_restored(self.welcome)
+
     async def close(self) -> None:
         """Stop."""
-        self.running = False
+        self.running = self.trying = False
         self.closed = True
 
     async def add_line(self, line: str, config: LineConfig, listener: LineListener) -> None:

@@ -76,10 +76,13 @@ async def test_diagnostics(
     assert shown["last_calls"][1]["quality"] is None
     assert shown["last_calls"][1]["number"] is None
     assert shown["engine"] == {
+        "chosen": "automatic",
+        "app": False,
+        "problem": None,
         "running": True,
         "backend": "fake",
         "version": 1,
-        "families": ["ipv6"],
+        "families": ["ipv6", "ipv4"],
     }
     text = json.dumps(shown)
     for private in ("secret-word", "0003", "0312345678", "0451234567", "9abc", "Grandmother"):

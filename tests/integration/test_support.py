@@ -162,7 +162,7 @@ async def test_system_health(hass: HomeAssistant, engine: FakeEngine, line: Line
         "lines": 2,
         "registered": 1,
         "engine": "fake",
-        "families": "ipv6",
+        "families": "ipv6, ipv4",
         "calls": 0,
     }
     assert "Nothing is wrong in the last 1 calls." in told["finding"]

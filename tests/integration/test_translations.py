@@ -158,6 +158,6 @@ def test_every_field_is_described() -> None:
     """No field of a dialog is without its explanation."""
     config = load("strings.json")["config"]["step"] | load("strings.json")["options"]["step"]
     for name, step in config.items():
-        assert set(step["data"]) == set(step["data_description"]), name
+        assert set(step.get("data", ())) == set(step.get("data_description", ())), name
         for section in step.get("sections", {}).values():
             assert set(section["data"]) == set(section["data_description"]), name

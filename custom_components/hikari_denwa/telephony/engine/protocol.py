@@ -225,7 +225,7 @@ class FetchTrace(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Shutdown(Command):
-    """Un-register every line and end the engine; answered before it goes."""
+    """Un-register every line and end the engine if it is the client's; answered before it goes."""
 
     kind = "shutdown"
 

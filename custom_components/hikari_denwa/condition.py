@@ -25,7 +25,11 @@ class CallCondition(Condition):
     """True while a line has a call that its filters let pass."""
 
     fields: ClassVar[Mapping[Any, Any]] = LINE_FIELDS
-    states: ClassVar[frozenset[CallState]]
+
+    @staticmethod
+    def holds(call: Call) -> bool:
+        """Tell whether a call is in the state that is meant."""
+        raise NotImplementedError
 
     @classmethod
     @override
@@ -45,7 +49,7 @@ class CallCondition(Condition):
     def _async_check(self, **kwargs: Unpack[ConditionCheckParams]) -> bool:
         """Look at the calls that there are now."""
         return any(
-            call.state in self.states and self._filter.matches(line, shown)
+            self.holds(call) and self._filter.matches(line, shown)
             for line, call, shown in self._calls()
         )
 
@@ -60,20 +64,33 @@ class CallCondition(Condition):
 class IsRingingCondition(CallCondition):
     """An incoming call rings."""
 
-    states = frozenset({CallState.RINGING})
+    @staticmethod
+    @override
+    def holds(call: Call) -> bool:
+        """Tell whether it can still be answered."""
+        return call.state is CallState.RINGING and call.answered is None
 
 
 class IsInCallCondition(CallCondition):
     """Somebody talks on the line."""
 
-    states = frozenset({CallState.TALKING})
+    @staticmethod
+    @override
+    def holds(call: Call) -> bool:
+        """Tell whether it was answered; sound may take a moment more."""
+        return call.answered is not None or call.state is CallState.TALKING
 
 
 class CallerIsCondition(CallCondition):
     """The other side of the call is one of those that are meant, whoever placed the call."""
 
     fields: ClassVar = {**LINE_FIELDS, **CALLER_FIELDS}
-    states = frozenset({CallState.RINGING, CallState.DIALING, CallState.TALKING})
+
+    @staticmethod
+    @override
+    def holds(call: Call) -> bool:
+        """Take every call that is not over."""
+        return True
 
     def __init__(self, hass: HomeAssistant, config: ConditionConfig) -> None:
         """Take the options; a list of nobody means nobody, as a blueprint may have it."""

@@ -43,6 +43,8 @@ async def test_states(hass: HomeAssistant, engine: FakeEngine, line: Line) -> No
     assert now() == (False, False)
     listener.call_event(incoming())
     assert now() == (True, False)
+    await line.async_answer()
+    assert now() == (False, True)
     listener.call_event(connected())
     assert now() == (False, True)
     listener.call_event(incoming("in-2", channel=2))

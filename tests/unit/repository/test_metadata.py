@@ -211,6 +211,13 @@ def test_workflows_parse_and_call_what_exists(path: Path) -> None:
         assert (ROOT / script).exists()
 
 
+def test_types_are_strict() -> None:
+    """Mypy is strict everywhere, and tells users of the package that it has types."""
+    assert PROJECT["tool"]["mypy"]["strict"]
+    assert "custom_components" in PROJECT["tool"]["mypy"]["files"]
+    assert (INTEGRATION / "py.typed").exists()
+
+
 def test_licence_is_apache() -> None:
     """The whole text, and the project says the same."""
     text = (ROOT / "LICENSE").read_text()

@@ -17,6 +17,7 @@ from homeassistant.exceptions import ServiceValidationError
 
 from .calls import Call, CallUpdate
 from .const import DOMAIN
+from .dialling import async_is_person
 from .line import Line
 from .sentences import error_in_words, reason_in_words, sentence
 from .support import described_finding
@@ -75,8 +76,7 @@ async def async_self_test(line: Line, number: str, context: Context | None) -> S
     an emergency number, or if there is a call.
     """
     digits = normalize(number)
-    # Automations act without a user; who presses a button, or starts a script, is one.
-    if context is None or context.user_id is None:
+    if not await async_is_person(line.hass, context):
         raise _refused("self_test_not_asked")
     if is_emergency(digits):
         raise _refused("self_test_emergency", number=number)
@@ -132,7 +132,7 @@ class _Followed:
 @asynccontextmanager
 async def _call(line: Line, digits: str) -> AsyncIterator[_Followed]:
     """Have a call for the time of a block; it is always hung up, whatever happens."""
-    follow = _Followed(await line.async_dial(digits))
+    follow = _Followed(await line.async_dial(digits, person=True))
     if follow.call.ending:
         follow.over.set()
     unsubscribe = line.subscribe_calls(follow.updated)

@@ -10,7 +10,7 @@ import pytest
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntryState
 from homeassistant.core import Context, HomeAssistant, State, callback
 from homeassistant.data_entry_flow import FlowResultType
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa.const import DOMAIN
@@ -264,12 +264,13 @@ async def test_wrong_password_later(house: House) -> None:
 
 async def test_self_test_and_trace(line: House) -> None:
     """The time signal is heard; the trace holds the call, without the secrets of the line."""
+    person = MockUser().add_to_hass(line.hass)
     found: Any = await line.hass.services.async_call(
         DOMAIN,
         "self_test",
         blocking=True,
         return_response=True,
-        context=Context(user_id="somebody"),
+        context=Context(user_id=person.id),
     )
     assert found["result"] == "ok", found
     assert found["sound"]["audible_frames"] >= 50

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from homeassistant.auth.models import User
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from pytest_homeassistant_custom_component.common import MockUser
 
 from custom_components.hikari_denwa import self_test
 from custom_components.hikari_denwa.line import Line
@@ -18,7 +18,7 @@ from custom_components.hikari_denwa.telephony.errors import (
 
 from .fake_engine import FakeEngine, connected, ended, incoming, not_registered, sounding
 
-PERSON = Context(user_id="somebody")
+PERSON = "somebody"
 VOICE = [b"\x20\xa0" * 80] * 80
 QUIET = [SILENCE] * 80
 
@@ -31,8 +31,20 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(self_test, "_END_SECONDS", 0.1)
 
 
-async def run(hass: HomeAssistant, context: Context = PERSON, **data: Any) -> dict[str, Any]:
+def person() -> Context:
+    """Return the context of what a person does."""
+    return Context(user_id=PERSON)
+
+
+@pytest.fixture(autouse=True)
+async def somebody(hass: HomeAssistant) -> None:
+    """Let there be a person."""
+    MockUser(id=PERSON, is_owner=True).add_to_hass(hass)
+
+
+async def run(hass: HomeAssistant, context: Context | None = None, **data: Any) -> dict[str, Any]:
     """Run the self-test and return what it found."""
+    context = context or person()
     found = await hass.services.async_call(
         "hikari_denwa", "self_test", data, blocking=True, return_response=True, context=context
     )
@@ -86,7 +98,7 @@ async def test_nothing_is_heard(
     engine.early = [connected("out-2")]
     engine.after_hang_up = [ended("out-2", EndReason.HUNG_UP_HERE)]
     with pytest.raises(HomeAssistantError) as failed:
-        await hass.services.async_call("hikari_denwa", "self_test", blocking=True, context=PERSON)
+        await hass.services.async_call("hikari_denwa", "self_test", blocking=True, context=person())
     assert failed.value.translation_key == "self_test_failed"
 
 
@@ -137,7 +149,9 @@ async def test_emergency_numbers(
 
 async def test_nobody_asked(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
     """An automation can start it neither by the action nor by the button."""
-    parent = Context(user_id="somebody")
+    parent = person()
+    with pytest.raises(ServiceValidationError):
+        await run(hass, Context(user_id=PERSON, parent_id=parent.id))
     with pytest.raises(ServiceValidationError) as refused:
         await run(hass, Context(parent_id=parent.id))
     assert refused.value.translation_key == "self_test_not_asked"
@@ -156,14 +170,11 @@ async def test_not_during_a_call(hass: HomeAssistant, engine: FakeEngine, line: 
     assert refused.value.translation_key == "self_test_busy"
 
 
-async def test_button(
-    hass: HomeAssistant, engine: FakeEngine, line: Line, hass_admin_user: User
-) -> None:
+async def test_button(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
     """The button tells in a notification what was found."""
     answered(engine, VOICE)
-    person = Context(user_id=hass_admin_user.id)
     await hass.services.async_call(
-        "button", "press", {"entity_id": "button.home_self_test"}, blocking=True, context=person
+        "button", "press", {"entity_id": "button.home_self_test"}, blocking=True, context=person()
     )
     (notification,) = hass.data["persistent_notification"].values()
     assert notification["title"] == "Self-test of Home"

@@ -52,11 +52,10 @@ class ScriptedBackend(Backend):
         self.made = 0
 
     @override
-    async def speaks_sip(
-        self, gateway: str, port: int, family: Family, *, time_limit: float
-    ) -> bool:
+    async def speaks_sip(self, account: Account, *, time_limit: float) -> bool:
         """Answer at one address."""
-        return (gateway, port, family) == ("192.168.1.1", 5060, Family.IPV4)
+        where = (account.gateway, account.port, account.family)
+        return where == ("192.168.1.1", 5060, Family.IPV4)
 
     @override
     def trace(self, line: str) -> tuple[TracedMessage, ...]:
@@ -90,7 +89,7 @@ class ScriptedBackend(Backend):
         _LOGGER.info("unregister %s", line)
 
     @override
-    async def dial(self, line: str, number: str) -> PlacedCall:
+    async def dial(self, line: str, number: str, *, mu_law_only: bool = False) -> PlacedCall:
         """Place a call that is told of early; 555 is slow, 666 kills, 777 hangs, 999 raises."""
         if number == "666":
             os.kill(os.getpid(), signal.SIGKILL)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from custom_components.hikari_denwa.telephony.calls import Family
+from custom_components.hikari_denwa.telephony.engine.backend import Account
 from custom_components.hikari_denwa.telephony.engine.native.sip import question
 from custom_components.hikari_denwa.telephony.engine.native.sip.question import speaks_sip
 from custom_components.hikari_denwa.telephony.errors import GatewayUnreachableError
@@ -20,11 +21,23 @@ from tests.home_gateway import (
 pytestmark = pytest.mark.usefixtures("loopback")
 
 
+def nobody(host: str, port: int) -> Account:
+    """Return an account that nobody has."""
+    return Account(
+        gateway=host,
+        family=Family.IPV6 if ":" in host else Family.IPV4,
+        extension="anonymous",
+        user_id="",
+        password="",
+        port=port,
+    )
+
+
 async def asked(gateway: HomeGateway, family: Family, *, time_limit: float = 4.0) -> bool:
     """Ask a simulated gateway."""
     if family is Family.IPV6:
-        return await speaks_sip("::1", gateway.port_v6, family, time_limit=time_limit)
-    return await speaks_sip("127.0.0.1", gateway.port_v4, family, time_limit=time_limit)
+        return await speaks_sip(nobody("::1", gateway.port_v6), time_limit=time_limit)
+    return await speaks_sip(nobody("127.0.0.1", gateway.port_v4), time_limit=time_limit)
 
 
 @pytest.mark.parametrize("family", Family)
@@ -40,11 +53,11 @@ async def test_gateways(answer: OptionsAnswer, family: Family) -> None:
 
 async def test_who_is_no_gateway() -> None:
     """A port that is closed, one that is silent, and one that talks otherwise are none."""
-    assert not await speaks_sip("127.0.0.1", 9, Family.IPV4, time_limit=0.4)
+    assert not await speaks_sip(nobody("127.0.0.1", 9), time_limit=0.4)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
-        assert not await speaks_sip("127.0.0.1", port, Family.IPV4, time_limit=0.4)
+        assert not await speaks_sip(nobody("127.0.0.1", port), time_limit=0.4)
 
 
 async def test_noise() -> None:
@@ -67,7 +80,7 @@ async def test_noise() -> None:
         Echo, local_addr=("127.0.0.1", 0)
     )
     port = transport.get_extra_info("sockname")[1]
-    assert not await speaks_sip("127.0.0.1", port, Family.IPV4, time_limit=0.4)
+    assert not await speaks_sip(nobody("127.0.0.1", port), time_limit=0.4)
     transport.close()
 
 
@@ -79,4 +92,4 @@ async def test_no_way_there(monkeypatch: pytest.MonkeyPatch) -> None:
         raise GatewayUnreachableError(address=gateway, family=family)
 
     monkeypatch.setattr(question, "local_address_towards", no_way)
-    assert not await speaks_sip("2001:db8::1", 5060, Family.IPV6, time_limit=0.2)
+    assert not await speaks_sip(nobody("2001:db8::1", 5060), time_limit=0.2)

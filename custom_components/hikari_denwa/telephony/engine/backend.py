@@ -33,10 +33,14 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """The gateway took the registration: for how many seconds, and our address in it."""
+    """The gateway took the registration: for how many seconds, and our address in it.
+
+    ``domain`` is the SIP domain that it names as ours, None if it names its own address.
+    """
 
     local_address: str
     expires: int
+    domain: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,23 +100,32 @@ class Backend(ABC):
         del line
         return False
 
-    async def speaks_sip(
-        self, gateway: str, port: int, family: Family, *, time_limit: float
-    ) -> bool:
-        """Tell whether a literal address answers in SIP; nothing may change there by asking.
+    async def ask(self, account: Account, *, time_limit: float) -> float | None:
+        """Ask once by OPTIONS whether a SIP server is at the account's gateway.
 
-        A back end that cannot ask without registering finds nobody.
+        Returns the round trip in seconds; None after silence, without a way, or where the back
+        end cannot ask.
         """
-        del gateway, port, family, time_limit
-        return False
+        del account, time_limit
+        return None
+
+    async def speaks_sip(self, account: Account, *, time_limit: float) -> bool:
+        """Tell whether an address answers in SIP, for an account in nobody's name.
+
+        Nothing may change there by asking.
+        """
+        return await self.ask(account, time_limit=time_limit) is not None
 
     @abstractmethod
     async def unregister(self, line: str) -> None:
         """End the line's calls, un-register it if it is registered, close its socket."""
 
     @abstractmethod
-    async def dial(self, line: str, number: str) -> PlacedCall:
-        """Send an INVITE for a number (0-9 * # only) and return; the rest is events."""
+    async def dial(self, line: str, number: str, *, mu_law_only: bool = False) -> PlacedCall:
+        """Send an INVITE for a number (0-9 * # only) and return; the rest is events.
+
+        ``mu_law_only`` offers PCMU alone, whatever the account's codecs are.
+        """
 
     @abstractmethod
     async def answer(self, call: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
-from typing import assert_never
+from typing import Any, assert_never
 from weakref import WeakValueDictionary
 
 from ..address import literal_family
@@ -17,13 +17,15 @@ from ..errors import (
     AddressInvalidError,
     DigitsInvalidError,
     EngineError,
+    GatewaySilentError,
+    GatewayUnreachableError,
     NumberInvalidError,
     ProtocolError,
     RegistrationError,
     StatusInvalidError,
     TelephonyError,
 )
-from .backend import Backend, BackendListener, Registered
+from .backend import Account, Backend, BackendListener, Registered
 from .lines import Lines, Timing
 from .network import NetworkWatch, SleepWatch
 from .protocol import (
@@ -46,6 +48,7 @@ from .protocol import (
     MoveLine,
     Probed,
     ProbeLine,
+    RegistrationChanged,
     Reject,
     RemoveLine,
     Reply,
@@ -59,6 +62,7 @@ from .protocol import (
     TracedMessage,
 )
 from .redaction import Redactor
+from .surveyor import Surveyor
 
 _LOGGER = logging.getLogger(__name__)
 _ASK_SECONDS = 4.0
@@ -103,11 +107,18 @@ class Engine:
         self._emit = emit
         self._emit_sound = emit_sound
         self._network = NetworkWatch()
-        self._lines = Lines(self.backend, emit, timing, foreign_prefix=self._network.foreign_prefix)
+        self._lines = Lines(
+            self.backend,
+            self._registration_changed,
+            timing,
+            foreign_prefix=self._network.foreign_prefix,
+        )
+        self._surveyor = Surveyor(self._lines, emit)
         self._sleep = SleepWatch(self._lines.woke)
         self._turns = Turns()
         self._announced: set[str] = set()
         self._held: dict[str, list[CallEvent]] = {}
+        self._shown: dict[str, tuple[str, str]] = {}
 
     async def start(self) -> None:
         """Make the back end ready."""
@@ -115,11 +126,12 @@ class Engine:
 
     def watch(self) -> None:
         """Watch the machine from now on: its addresses, and whether it was asleep."""
-        self._network.start(self._lines.network_changed)
+        self._network.start(self._network_changed)
         self._sleep.start()
 
     async def release(self) -> None:
         """Remove every line: its calls end and it is un-registered."""
+        await self._surveyor.close()
         await self._lines.clear()
 
     async def close(self) -> None:
@@ -136,7 +148,7 @@ class Engine:
         take their turns in the order in which they were begun; digits do not hold up a hang-up.
         """
         try:
-            return await self._carry_out(command)
+            return await self._carry_out(self._addressed(command))
         except TelephonyError as error:
             return Failure.of(command.id, error)
         except Exception:
@@ -189,9 +201,11 @@ class Engine:
         match command:
             case AddLine():
                 await self._lines.add(command.line, command.config)
+                self._surveyor.add(command.line)
             case MoveLine():
-                await self._lines.move(command.line, command.family)
+                await self._move(command)
             case RemoveLine():
+                self._surveyor.remove(command.line)
                 await self._lines.remove(command.line)
             case _:
                 assert_never(command)
@@ -201,10 +215,26 @@ class Engine:
         family = literal_family(command.gateway)
         if family is None:
             raise AddressInvalidError(address=command.gateway)
+        nobody = Account(
+            gateway=command.gateway,
+            port=command.port,
+            family=family,
+            extension="anonymous",
+            user_id="",
+            password="",
+        )
         answers = family in self.backend.families and await self.backend.speaks_sip(
-            command.gateway, command.port, family, time_limit=_ASK_SECONDS
+            nobody, time_limit=_ASK_SECONDS
         )
         return Asked(id=command.id, answers=answers)
+
+    async def _move(self, command: MoveLine) -> None:
+        """Move a line; that nobody answers over a family is worth knowing."""
+        try:
+            await self._lines.move(command.line, command.family)
+        except (GatewaySilentError, GatewayUnreachableError):
+            self._surveyor.unanswered(command.line, command.family)
+            raise
 
     async def _probe(self, command: ProbeLine) -> Probed:
         """Prove a configuration at the gateway."""
@@ -223,15 +253,21 @@ class Engine:
         standing = self._lines.standing(command.line)
         held = self._held[command.line] = []
         try:
-            placed = await self.backend.dial(command.line, command.number)
+            placed = await self.backend.dial(
+                command.line, command.number, mu_law_only=command.mu_law_only
+            )
         finally:
             del self._held[command.line]
         self._announced.add(placed.call)
+        shown = self._shown[placed.call] = (
+            command.as_line or command.line,
+            command.as_call or placed.call,
+        )
         early = [event for event in held if event.call == placed.call]
         asyncio.get_running_loop().call_soon(self._tell_all, early)
         return Dialled(
             id=command.id,
-            call=placed.call,
+            call=shown[1],
             channel=placed.channel,
             family=standing.account.family,
         )
@@ -242,11 +278,11 @@ class Engine:
         page: list[TracedMessage] = []
         room = _TRACE_PAGE
         for message in self.backend.trace(command.line):
-            shown = replace(message, text=redactor.redact(message.text))
+            shown = dataclasses.replace(message, text=redactor.redact(message.text))
             # Sound goes through this loop as well.
             await asyncio.sleep(0)
             if message.number > command.after:
-                room -= len(json.dumps(asdict(shown)))
+                room -= len(json.dumps(dataclasses.asdict(shown)))
                 if page and room < 0:
                     break
                 page.append(shown)
@@ -299,6 +335,23 @@ class Engine:
         """Pass sound on."""
         self._emit_sound(frame)
 
+    def _registration_changed(self, event: RegistrationChanged) -> None:
+        """Tell where a registration stands, and let the surveyor know."""
+        self._emit(event)
+        self._surveyor.registration_changed(event)
+
+    def _network_changed(self) -> None:
+        """Hear that addresses or routes of this machine changed."""
+        self._lines.network_changed()
+        self._surveyor.network_changed()
+
+    def _addressed(self, command: Command) -> Command:
+        """Return a command for a call with the name that the back end knows the call by."""
+        about_call: Any = command
+        named = getattr(command, "call", None)
+        call = next((call for call, shown in self._shown.items() if shown[1] == named), None)
+        return command if call in {None, named} else dataclasses.replace(about_call, call=call)
+
     def _tell_all(self, events: list[CallEvent]) -> None:
         """Tell the events of a call that came before the reply to its ``Dial`` was sent."""
         for event in events:
@@ -306,6 +359,8 @@ class Engine:
 
     def _tell(self, event: CallEvent) -> None:
         """Tell an event and forget a call that ended."""
+        line, call = self._shown.get(event.call, (event.line, event.call))
         if isinstance(event, CallEnded):
             self._announced.discard(event.call)
-        self._emit(event)
+            self._shown.pop(event.call, None)
+        self._emit(dataclasses.replace(event, line=line, call=call))

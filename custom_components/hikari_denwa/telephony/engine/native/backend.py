@@ -23,7 +23,7 @@ from ..protocol import FRAME_BYTES, CallEvent, SoundFrame, TracedMessage
 from .rtp.session import RtpSession
 from .sip.incoming import IncomingCall
 from .sip.media import OpenSound
-from .sip.question import speaks_sip
+from .sip.question import ask, speaks_sip
 from .sip.registration import Registration
 from .sip.session import Session
 from .sip.trace import Trace
@@ -160,12 +160,6 @@ class NativeBackend(Backend):
         agent = self._lines.get(line)
         return agent is not None and agent.has_moved
 
-    async def speaks_sip(
-        self, gateway: str, port: int, family: Family, *, time_limit: float
-    ) -> bool:
-        """Ask by OPTIONS, and by a REGISTER that binds nothing."""
-        return await speaks_sip(gateway, port, family, time_limit=time_limit)
-
     async def unregister(self, line: str) -> None:
         """End the line's calls, un-register it, close its socket."""
         agents = [each for each in self._retired if each.user_agent.line == line]
@@ -176,14 +170,22 @@ class NativeBackend(Backend):
         if line not in self._lines and line not in self._joining:
             self._traces.pop(line, None)
 
-    async def dial(self, line: str, number: str) -> PlacedCall:
+    async def ask(self, account: Account, *, time_limit: float) -> float | None:
+        """Send OPTIONS from a socket of its own."""
+        return await ask(_canonical(account), time_limit=time_limit)
+
+    async def speaks_sip(self, account: Account, *, time_limit: float) -> bool:
+        """Ask by OPTIONS, and those who never answer it by a REGISTER that binds nothing."""
+        return await speaks_sip(_canonical(account), time_limit=time_limit)
+
+    async def dial(self, line: str, number: str, *, mu_law_only: bool = False) -> PlacedCall:
         """Send an INVITE; raises LineNotRegisteredError, LineBusyError."""
         agent = self._lines.get(line)
         if agent is None:
             raise LineNotRegisteredError
         if any(each.user_agent.busy for each in self._retired if each.user_agent.line == line):
             raise LineBusyError
-        return await agent.user_agent.dial(number)
+        return await agent.user_agent.dial(number, mu_law_only=mu_law_only)
 
     async def answer(self, call: str) -> None:
         """Answer a ringing call; the line's other call is put on hold, as telephones do."""

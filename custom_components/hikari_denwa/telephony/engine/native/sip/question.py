@@ -1,121 +1,118 @@
-"""A question to a host that may be a gateway: does it speak SIP? Nothing there changes by it."""
+"""A question from a socket of its own: is a SIP server there? Nothing there changes by it."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 
-from ....calls import Family
 from ....errors import RegistrationError
-from .clock import TimerValues
+from ...backend import Account
 from .dialog import new_cseq, new_tag
 from .digest import DigestClient
 from .exchange import Requester
 from .messages import MessageError, Request, Response, parse
-from .transactions import ClientUser, Failure, ServerTransaction, TransactionLayer
+from .transactions import ClientUser, TransactionLayer
 from .transport import Address, UdpTransport, local_address_towards
 from .uri import NameAddress, SipUri
 
-# Units that never answer OPTIONS do answer a REGISTER (home-gateway facts §1.2).
-_METHODS = ("OPTIONS", "REGISTER")
+_USUAL_PORT = 5060
+_OPTIONS = "OPTIONS"
+_REGISTER = "REGISTER"
 
 
-async def speaks_sip(gateway: str, port: int, family: Family, *, time_limit: float) -> bool:
-    """Tell whether a literal address answers in SIP, whatever it answers.
+async def speaks_sip(account: Account, *, time_limit: float) -> bool:
+    """Tell whether an address answers in SIP, whatever it answers.
 
-    Asks by OPTIONS, and then by a REGISTER without a Contact, which only asks for what is bound
-    (RFC 3261 §10.2.1, §10.3): without credentials it comes to nothing more than a challenge.
+    Asks by OPTIONS, and then, because units that never answer those do answer a REGISTER
+    (home-gateway facts §1.2), by one without a Contact: that only asks what is bound
+    (RFC 3261 §10.2.1, §10.3), and without credentials it comes to no more than a challenge.
     """
-    try:
-        local = local_address_towards(gateway, port, family)
-        transport = UdpTransport.open(local, gateway, family)
-    except RegistrationError:
-        return False
-    question = _Question(transport, (gateway, port))
-    try:
-        for method in _METHODS:
-            if await question.ask(method, time_limit=time_limit / len(_METHODS)):
-                return True
-    finally:
-        question.close()
+    for method in (_OPTIONS, _REGISTER):
+        if await ask(account, time_limit=time_limit / 2, method=method) is not None:
+            return True
     return False
 
 
-class _Question:
-    """One socket that asks one host."""
+async def ask(account: Account, *, time_limit: float, method: str = _OPTIONS) -> float | None:
+    """Return the seconds until a final response, whatever it says; None without one.
 
-    def __init__(self, transport: UdpTransport, gateway: Address) -> None:
-        """Take the socket and whom to ask."""
-        self._transport = transport
-        self._layer = TransactionLayer(
-            asyncio.get_running_loop(),
-            transport.send,
-            local=transport.local,
-            values=TimerValues(),
-            on_request=_pass_over,
-            on_ack=_pass_over,
-        )
-        self._requester = Requester(
-            self._layer, local=transport.local, gateway=gateway, digest=DigestClient("", "")
-        )
-        self._gateway = SipUri(host=gateway[0], port=None if gateway[1] == 5060 else gateway[1])
-        self._answer: asyncio.Future[bool] | None = None
-        transport.on_datagram = self._receive
-        transport.on_unreachable = self._layer.unreachable
-
-    async def ask(self, method: str, *, time_limit: float) -> bool:
-        """Send one request, and tell whether a final response came."""
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._answer = answer
-        user = ClientUser(on_response=self._respond, on_failure=self._fail)
-        transaction = self._requester.send(self._request(method), user)
-        try:
-            async with asyncio.timeout(time_limit):
-                return await answer
-        except TimeoutError:
-            return False
-        finally:
-            transaction.terminate()
-
-    def close(self) -> None:
-        """Leave nothing open."""
-        self._layer.close()
-        self._transport.close()
-
-    def _request(self, method: str) -> Request:
-        """Make the question, in nobody's name."""
-        request = Request(method, self._gateway)
-        headers = request.headers
-        nobody = SipUri(user="anonymous", host=self._gateway.host, port=self._gateway.port)
-        whom = nobody if method == "REGISTER" else self._gateway
-        headers.add("Max-Forwards", "70")
-        headers.add("From", str(NameAddress(None, nobody).with_tag(new_tag())))
-        headers.add("To", str(NameAddress(None, whom)))
-        headers.add("Call-ID", secrets.token_hex(16))
-        headers.add("CSeq", f"{new_cseq()} {method}")
-        if method == "OPTIONS":
-            headers.add("Accept", "application/sdp")
-        return request
-
-    def _receive(self, datagram: bytes, _source: Address, _at: float) -> None:
-        """Take a datagram; what is no response is passed over."""
-        try:
-            message = parse(datagram)
-            if isinstance(message, Response):
-                self._layer.receive_response(message)
-        except MessageError:
-            return
-
-    def _respond(self, response: Response) -> None:
-        """Take a response."""
-        if response.status >= 200 and self._answer and not self._answer.done():
-            self._answer.set_result(True)
-
-    def _fail(self, _: Failure) -> None:
-        """Take it that nobody is there."""
-        if self._answer and not self._answer.done():
-            self._answer.set_result(False)
+    OPTIONS is RFC 3261 §11.
+    """
+    try:
+        local = local_address_towards(account.gateway, account.port, account.family)
+        transport = UdpTransport.open(local, account.gateway, account.family)
+    except RegistrationError:
+        return None
+    try:
+        return await _ask_over(transport, account, _request(account, method), time_limit)
+    finally:
+        transport.close()
 
 
-def _pass_over(_: ServerTransaction | Request) -> None:
-    """Take a request of somebody's and do nothing."""
+async def _ask_over(
+    transport: UdpTransport, account: Account, request: Request, time_limit: float
+) -> float | None:
+    """Ask from a socket that is open."""
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[bool] = loop.create_future()
+
+    def settle(*, there: bool) -> None:
+        """Take the first word."""
+        if not answered.done():
+            answered.set_result(there)
+
+    layer = TransactionLayer(
+        loop,
+        transport.send,
+        local=transport.local,
+        on_request=lambda _: None,
+        on_ack=lambda _: None,
+    )
+
+    def receive(datagram: bytes, _source: Address, _at: float) -> None:
+        """Take a response; the gateway has nothing to ask us here."""
+        with suppress(MessageError):
+            if isinstance(message := parse(datagram), Response):
+                layer.receive_response(message)
+
+    transport.on_datagram = receive
+    transport.on_unreachable = layer.unreachable
+    requester = Requester(
+        layer,
+        local=transport.local,
+        gateway=(account.gateway, account.port),
+        digest=DigestClient("", ""),
+    )
+    began = loop.time()
+    requester.send(
+        request,
+        ClientUser(
+            on_response=lambda response: settle(there=True) if response.status >= 200 else None,
+            on_failure=lambda _: settle(there=False),
+        ),
+    )
+    try:
+        async with asyncio.timeout(time_limit):
+            return loop.time() - began if await answered else None
+    except TimeoutError:
+        return None
+    finally:
+        layer.close()
+
+
+def _request(account: Account, method: str) -> Request:
+    """Make the request, in the name of the extension."""
+    port = None if account.port == _USUAL_PORT else account.port
+    gateway = SipUri(host=account.gateway, port=port)
+    own = SipUri(user=account.extension, host=account.gateway, port=port)
+    request = Request(method, gateway)
+    headers = request.headers
+    headers.add("Max-Forwards", "70")
+    headers.add("From", str(NameAddress(None, own).with_tag(new_tag())))
+    headers.add("To", str(NameAddress(None, own if method == _REGISTER else gateway)))
+    headers.add("Call-ID", secrets.token_hex(16))
+    headers.add("CSeq", f"{new_cseq()} {method}")
+    if method == _OPTIONS:
+        headers.add("Accept", "application/sdp")
+    return request

@@ -12,10 +12,28 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 
+from .call_log_actions import (
+    DELETE_FIELDS,
+    GET_FIELDS,
+    SEEN_FIELDS,
+    delete_calls,
+    get_calls,
+    mark_calls_seen,
+)
 from .calls import Call
 from .const import DOMAIN
+from .contact_actions import (
+    ATTR_CONTENT,
+    ATTR_FORMAT,
+    EXPORT_FIELDS,
+    IMPORT_FIELDS,
+    export_contacts,
+    import_contacts,
+)
+from .contacts import CONF_DIAL_BUTTON, CONF_GROUP
 from .dialling import async_is_person
 from .exceptions import call_failed, translated_errors, wrong_input
 from .line import REJECT_STATUS, HikariConfigEntry, Line
@@ -28,6 +46,7 @@ from .listening import (
     filter_numbers,
 )
 from .recordings import Recording, RecordingFolder
+from .self_test import TIME_SIGNAL, SelfTestResult, async_self_test, described_report
 from .speaking import DialTerms
 from .speaking_actions import (
     ASK_FIELDS,
@@ -37,6 +56,7 @@ from .speaking_actions import (
     check_numbers,
     has_words,
 )
+from .support import async_trace_text, described_finding, signed_trace_path
 from .telephony.audio.broadcast import Filler
 from .telephony.audio.formats import LiveFormat
 from .telephony.calls import CallState
@@ -54,7 +74,6 @@ ATTR_DIGITS: Final = "digits"
 ATTR_DIRECTION: Final = "direction"
 ATTR_DOOR_PHONES_ONLY: Final = "door_phones_only"
 ATTR_EVERY_CALL: Final = "every_call"
-ATTR_FORMAT: Final = "format"
 ATTR_MEDIA_PLAYER: Final = "media_player"
 ATTR_NOTICE: Final = "notice"
 ATTR_NUMBER: Final = "number"
@@ -89,6 +108,13 @@ class Action(StrEnum):
     STOP_RECORDING = "stop_recording"
     DELETE_RECORDING = "delete_recording"
     STOP_LISTENING = "stop_listening"
+    IMPORT_CONTACTS = "import_contacts"
+    EXPORT_CONTACTS = "export_contacts"
+    GET_CALLS = "get_calls"
+    DELETE_CALLS = "delete_calls"
+    MARK_CALLS_SEEN = "mark_calls_seen"
+    SELF_TEST = "self_test"
+    GET_TRACE = "get_trace"
 
 
 class DialResult(StrEnum):
@@ -167,8 +193,21 @@ _SCHEMAS: Final = {
     Action.START_RECORDING: vol.Schema({**_LINE, vol.Optional(ATTR_NOTICE): cv.boolean}),
     Action.STOP_RECORDING: vol.Schema(_LINE),
     Action.DELETE_RECORDING: vol.Schema({vol.Required(ATTR_RECORDING): cv.string}),
+    Action.IMPORT_CONTACTS: vol.Schema({**_LINE, **IMPORT_FIELDS}),
+    Action.EXPORT_CONTACTS: vol.Schema(EXPORT_FIELDS),
+    Action.GET_CALLS: vol.Schema({**_LINE, **GET_FIELDS}),
+    Action.DELETE_CALLS: vol.Schema({**_LINE, **DELETE_FIELDS}),
+    Action.MARK_CALLS_SEEN: vol.Schema({**_LINE, **SEEN_FIELDS}),
+    Action.SELF_TEST: vol.Schema(
+        {**_LINE, vol.Optional(ATTR_NUMBER, default=TIME_SIGNAL): vol.Any(str, int)}
+    ),
+    Action.GET_TRACE: vol.Schema(_LINE),
 }
 _FILTERS: Final = (ATTR_DIRECTION, ATTR_NUMBERS, ATTR_DOOR_PHONES_ONLY)
+# These tell something and do nothing else.
+_RESPONSE_ONLY: Final = frozenset(
+    {Action.CHECK_NUMBER, Action.EXPORT_CONTACTS, Action.GET_CALLS, Action.GET_TRACE}
+)
 
 
 @callback
@@ -190,6 +229,13 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.STOP_RECORDING: _stop_recording,
         Action.DELETE_RECORDING: _delete_recording,
         Action.STOP_LISTENING: _stop_listening,
+        Action.IMPORT_CONTACTS: _import_contacts,
+        Action.EXPORT_CONTACTS: _export_contacts,
+        Action.GET_CALLS: _get_calls,
+        Action.DELETE_CALLS: _delete_calls,
+        Action.MARK_CALLS_SEEN: _mark_calls_seen,
+        Action.SELF_TEST: _self_test,
+        Action.GET_TRACE: _get_trace,
     }
     for action, handler in handlers.items():
         hass.services.async_register(
@@ -198,9 +244,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             handler,
             schema=_SCHEMAS[action],
             supports_response=(
-                SupportsResponse.ONLY
-                if action is Action.CHECK_NUMBER
-                else SupportsResponse.OPTIONAL
+                SupportsResponse.ONLY if action in _RESPONSE_ONLY else SupportsResponse.OPTIONAL
             ),
         )
 
@@ -392,6 +436,62 @@ async def _delete_recording(call: ServiceCall) -> ServiceResponse:
     return recording.described()
 
 
+async def _import_contacts(call: ServiceCall) -> ServiceResponse:
+    """Take contacts into the line."""
+    return await import_contacts(
+        call.hass,
+        _line(call).entry,
+        call.data[ATTR_CONTENT],
+        dial_buttons=call.data[CONF_DIAL_BUTTON],
+    )
+
+
+async def _export_contacts(call: ServiceCall) -> ServiceResponse:
+    """Return the home's contacts."""
+    return await export_contacts(call.hass, call.data[ATTR_FORMAT], call.data.get(CONF_GROUP))
+
+
+async def _get_calls(call: ServiceCall) -> ServiceResponse:
+    """Return calls of the log."""
+    return get_calls(call.hass, _lines(call), call.data)
+
+
+async def _delete_calls(call: ServiceCall) -> ServiceResponse:
+    """Delete calls of the log."""
+    return delete_calls(call.hass, _lines(call), call.data)
+
+
+async def _mark_calls_seen(call: ServiceCall) -> ServiceResponse:
+    """Note that missed calls were seen."""
+    return mark_calls_seen(call.hass, _lines(call), call.data)
+
+
+async def _self_test(call: ServiceCall) -> ServiceResponse:
+    """Test a line with a call; what is found is an error, unless the response is asked for."""
+    line = _line(call)
+    number = _as_written(call.data[ATTR_NUMBER])
+    with translated_errors():
+        report = await async_self_test(line, number, call.context)
+    found = described_report(call.hass, line, report)
+    if report.result is not SelfTestResult.OK and not call.return_response:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="self_test_failed",
+            translation_placeholders={"found": found["sentence"]},
+        )
+    return found
+
+
+async def _get_trace(call: ServiceCall) -> ServiceResponse:
+    """Return the last SIP messages of a line, and what they show."""
+    line = _line(call)
+    return {
+        "finding": described_finding(call.hass, line),
+        "trace": await async_trace_text(call.hass, line.entry),
+        "path": signed_trace_path(call.hass, line.entry),
+    }
+
+
 def _as_written(number: str | int) -> str:
     """Return the number as a person wrote it.
 
@@ -425,6 +525,16 @@ def find_line(hass: HomeAssistant, entry_id: str | None) -> Line:
     if named is None or named.domain != DOMAIN:
         raise wrong_input("line_not_found")
     raise wrong_input("line_not_loaded", line=named.title)
+
+
+def _lines(call: ServiceCall) -> list[HikariConfigEntry]:
+    """Return the line that is named, or all."""
+    if ATTR_CONFIG_ENTRY_ID in call.data:
+        return [_line(call).entry]
+    entries: list[HikariConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
+    if not entries:
+        raise wrong_input("no_line")
+    return entries
 
 
 def _described(call: Call) -> dict[str, Any]:

@@ -11,6 +11,7 @@ PLATFORMS: Final = (
     Platform.BUTTON,
     Platform.EVENT,
     Platform.MEDIA_PLAYER,
+    Platform.SELECT,
     Platform.SENSOR,
     Platform.SWITCH,
     Platform.TEXT,
@@ -26,6 +27,16 @@ CONF_FAMILY: Final = "family"
 CONF_CALL_WAITING: Final = "call_waiting"
 CONF_CODECS: Final = "codecs"
 CONF_DOOR_PHONES: Final = "door_phones"
+CONF_AUTO_ANSWER: Final = "auto_answer"
+CONF_AUTO_ANSWER_AFTER: Final = "auto_answer_after"
+CONF_BLOCK_KINDS: Final = "block_kinds"
+CONF_BLOCKED_CALLERS: Final = "blocked_callers"
+CONF_BLOCK_STATUS: Final = "block_status"
+CONF_BLOCK_TREATMENT: Final = "block_treatment"
+CONF_BLOCK_UNKNOWN: Final = "block_unknown"
+CONF_DO_NOT_DISTURB: Final = "do_not_disturb"
+CONF_LOG_CALLS: Final = "log_calls"
+CONF_LOG_DAYS: Final = "log_days"
 CONF_SECOND_GATEWAY: Final = "second_gateway"
 CONF_REGION: Final = "region"
 CONF_EXTENSIONS: Final = "extensions"
@@ -61,5 +72,9 @@ SECTION_ADVANCED: Final = "advanced"
 SECTION_ANSWERING: Final = "answering"
 SECTION_ASSIST: Final = "assist_by_phone"
 SECTION_RECORDING: Final = "recording"
+SECTION_BLOCKING: Final = "blocking"
+SECTION_LOG: Final = "call_log"
+SECTION_MORE: Final = "more"
+SUBENTRY_CONTACT: Final = "contact"
 
 DEFAULT_PORT: Final = 5060

@@ -13,6 +13,7 @@ from .engine_issue import forget_problem, renewal, tell_problem
 from .exceptions import shown_placeholders
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
+from .storage import async_remove_stores
 from .telephony.errors import (
     CredentialsRejectedError,
     ExtensionUnavailableError,
@@ -77,6 +78,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
 async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
     """Leave nothing of a line behind."""
     forget_problem(hass, entry)
+    await async_remove_stores(hass, entry)
 
 
 def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:

@@ -31,7 +31,12 @@ ROOT = environment.ROOT
 SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers", "browser")
 # Programs of others that suites need, and the Debian packages that bring them.
 PROGRAMS = {
-    "peers": {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"},
+    "peers": {
+        "kamailio": "kamailio",
+        "baresip": "baresip",
+        "sipp": "sip-tester",
+        "tayga": "tayga",
+    },
     "browser": {"chromium": "chromium fonts-ipafont-gothic"},
 }
 PYTEST_NO_TESTS = 5

@@ -6,11 +6,13 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
+from . import problems
 from .actions import async_setup_actions
 from .const import DOMAIN, PLATFORMS
 from .engine import EngineChoice, engine_keeper, needed_family
 from .engine_issue import forget_problem, renewal, tell_problem
 from .exceptions import shown_placeholders
+from .experience_store import DATA_EXPERIENCE, ExperienceStore, gateway_key
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
 from .storage import async_remove_stores
@@ -19,6 +21,7 @@ from .telephony.errors import (
     ExtensionUnavailableError,
     TelephonyError,
 )
+from .websocket import async_setup_websocket
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -33,9 +36,12 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
         await engines.async_stop()
 
     hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
+    store = hass.data[DATA_EXPERIENCE] = ExperienceStore(hass)
+    await store.async_load()
     streams = hass.data[DATA_STREAMS] = LiveStreams()
     hass.http.register_view(LiveStreamView(streams))
     async_setup_actions(hass)
+    async_setup_websocket(hass)
     return True
 
 
@@ -61,8 +67,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
         await line.async_stop()
         await engines.release(entry.entry_id)
         if isinstance(error, TelephonyError):
+            problems.async_note_failure(hass, entry, error)
             raise _setup_failed(error) from error
         raise
+    problems.async_watch(hass, entry)
     return True
 
 
@@ -72,12 +80,18 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
         return False
     await entry.runtime_data.async_stop()
     await engine_keeper(hass).release(entry.entry_id)
+    problems.async_clear(hass, entry)
     return True
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
-    """Leave nothing of a line behind."""
+    """Leave nothing of a line, and with the last nothing at all."""
     forget_problem(hass, entry)
+    problems.async_clear(hass, entry)
+    key = gateway_key(entry)
+    others = hass.config_entries.async_entries(DOMAIN, include_ignore=False)
+    if (store := hass.data.get(DATA_EXPERIENCE)) and key not in map(gateway_key, others):
+        store.forget(key)
     await async_remove_stores(hass, entry)
 
 

@@ -17,9 +17,11 @@ from homeassistant.helpers.network import NoURLAvailableError, get_url
 
 from .calls import Call
 from .const import DOMAIN
+from .dialling import async_is_person
 from .exceptions import call_failed, translated_errors
 from .line import REJECT_STATUS, HikariConfigEntry, Line
 from .telephony.calls import CallState
+from .verdicts import async_described
 
 if TYPE_CHECKING:
     # From 2026.11 on this is what Home Assistant gives out as voluptuous.
@@ -30,6 +32,7 @@ else:
 ATTR_DIGITS: Final = "digits"
 ATTR_MEDIA_PLAYER: Final = "media_player"
 ATTR_NUMBER: Final = "number"
+ATTR_SHOW_NUMBER: Final = "show_number"
 ATTR_STATUS: Final = "status"
 ATTR_WAIT_FOR_ANSWER: Final = "wait_for_answer"
 
@@ -41,6 +44,8 @@ class Action(StrEnum):
     """Names of the actions."""
 
     DIAL = "dial"
+    CHECK_NUMBER = "check_number"
+    FORGET_EXPERIENCE = "forget_experience"
     ANSWER = "answer"
     REJECT = "reject"
     HANG_UP = "hang_up"
@@ -65,8 +70,17 @@ _SCHEMAS: Final = {
             **_LINE,
             vol.Required(ATTR_NUMBER): vol.Any(str, int),
             vol.Optional(ATTR_WAIT_FOR_ANSWER, default=False): cv.boolean,
+            vol.Optional(ATTR_SHOW_NUMBER, default=False): cv.boolean,
         }
     ),
+    Action.CHECK_NUMBER: vol.Schema(
+        {
+            **_LINE,
+            vol.Required(ATTR_NUMBER): vol.Any(str, int),
+            vol.Optional(ATTR_SHOW_NUMBER, default=False): cv.boolean,
+        }
+    ),
+    Action.FORGET_EXPERIENCE: vol.Schema({**_LINE, vol.Optional(ATTR_NUMBER): vol.Any(str, int)}),
     Action.ANSWER: vol.Schema(_LINE),
     Action.REJECT: vol.Schema(
         {
@@ -94,6 +108,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions; they serve every line."""
     handlers = {
         Action.DIAL: _dial,
+        Action.CHECK_NUMBER: _check_number,
+        Action.FORGET_EXPERIENCE: _forget_experience,
         Action.ANSWER: _answer,
         Action.REJECT: _reject,
         Action.HANG_UP: _hang_up,
@@ -108,7 +124,11 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             action,
             handler,
             schema=_SCHEMAS[action],
-            supports_response=SupportsResponse.OPTIONAL,
+            supports_response=(
+                SupportsResponse.ONLY
+                if action is Action.CHECK_NUMBER
+                else SupportsResponse.OPTIONAL
+            ),
         )
 
 
@@ -119,8 +139,11 @@ async def _dial(call: ServiceCall) -> ServiceResponse:
     """
     line = _line(call)
     number = _as_written(call.data[ATTR_NUMBER])
+    person = await async_is_person(call.hass, call.context)
+    show_number: bool = call.data[ATTR_SHOW_NUMBER]
+    judged = line.dialler.verdict(number, person=person, show_number=show_number)
     with translated_errors():
-        placed = await line.async_dial(number)
+        placed = await line.async_dial(number, person=person, show_number=show_number)
         if call.data[ATTR_WAIT_FOR_ANSWER]:
             placed = await line.async_outcome(placed, _ANSWER_SECONDS)
     ending = placed.ending
@@ -134,7 +157,27 @@ async def _dial(call: ServiceCall) -> ServiceResponse:
         "status": ending.status if ending else None,
         "phrase": ending.phrase if ending else None,
         "warning": ending.warning if ending else None,
+        "attempts": [attempt.shown() for attempt in placed.attempts],
+        "verdict": await async_described(call.hass, judged),
     }
+
+
+async def _check_number(call: ServiceCall) -> ServiceResponse:
+    """Tell how a call would fare; nothing is sent to anybody."""
+    line = _line(call)
+    judged = line.dialler.verdict(
+        _as_written(call.data[ATTR_NUMBER]),
+        person=await async_is_person(call.hass, call.context),
+        show_number=call.data[ATTR_SHOW_NUMBER],
+    )
+    return await async_described(call.hass, judged)
+
+
+async def _forget_experience(call: ServiceCall) -> ServiceResponse:
+    """Forget what calls to one number taught, or to all."""
+    number = call.data.get(ATTR_NUMBER)
+    written = None if number is None else _as_written(number)
+    return {"forgotten": _line(call).dialler.forget(written)}
 
 
 async def _answer(call: ServiceCall) -> ServiceResponse:
@@ -211,9 +254,13 @@ def _as_written(number: str | int) -> str:
 
 
 def _line(call: ServiceCall) -> Line:
-    """Return the line that is meant; it need not be named if there is only one."""
-    entries: list[HikariConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
-    entry_id = call.data.get(ATTR_CONFIG_ENTRY_ID)
+    """Return the line that is meant."""
+    return find_line(call.hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
+
+
+def find_line(hass: HomeAssistant, entry_id: str | None) -> Line:
+    """Return a line; it need not be named if there is only one. Raises ServiceValidationError."""
+    entries: list[HikariConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     if entry_id is None:
         if not entries:
             raise _wrong_line("no_line")
@@ -223,7 +270,7 @@ def _line(call: ServiceCall) -> Line:
     for entry in entries:
         if entry.entry_id == entry_id:
             return entry.runtime_data
-    named = call.hass.config_entries.async_get_entry(entry_id)
+    named = hass.config_entries.async_get_entry(entry_id)
     if named is None or named.domain != DOMAIN:
         raise _wrong_line("line_not_found")
     raise _wrong_line("line_not_loaded", line=named.title)

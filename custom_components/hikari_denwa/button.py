@@ -8,6 +8,7 @@ from homeassistant.components.button import ButtonEntity, ButtonEntityDescriptio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .dialling import async_is_person
 from .entity import HikariEntity
 from .exceptions import translated_errors
 from .line import HikariConfigEntry, Line
@@ -18,26 +19,26 @@ PARALLEL_UPDATES = 0
 
 @dataclass(frozen=True, kw_only=True)
 class LineButtonDescription(ButtonEntityDescription):
-    """Describes a button by what it asks of the line."""
+    """Describes a button by what it asks of the line, told whether a person presses it."""
 
-    press_fn: Callable[[Line], Coroutine[Any, Any, object]]
+    press_fn: Callable[[Line, bool], Coroutine[Any, Any, object]]
 
 
 _BUTTONS = (
     LineButtonDescription(
         key="answer",
         translation_key="answer",
-        press_fn=lambda line: line.async_answer(),
+        press_fn=lambda line, _: line.async_answer(),
     ),
     LineButtonDescription(
         key="hang_up",
         translation_key="hang_up",
-        press_fn=lambda line: line.async_hang_up(),
+        press_fn=lambda line, _: line.async_hang_up(),
     ),
     LineButtonDescription(
         key="dial",
         translation_key="dial",
-        press_fn=lambda line: line.async_dial(line.number_to_dial),
+        press_fn=lambda line, person: line.async_dial(line.number_to_dial, person=person),
     ),
 )
 
@@ -59,5 +60,6 @@ class LineButton(HikariEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         """Ask it."""
+        person = await async_is_person(self.hass, self._context)
         with translated_errors():
-            await self.entity_description.press_fn(self.line)
+            await self.entity_description.press_fn(self.line, person)

@@ -66,11 +66,40 @@ FAILURES = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallAttempt:
+    """One INVITE of an outgoing call, and what became of it; ``line`` is the line's title.
+
+    ``milliseconds`` run from the INVITE to the answer or the refusal, None until then.
+    """
+
+    family: Family
+    line: str
+    shows_number: bool = False
+    milliseconds: float | None = None
+    ending: Ending | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """Return what a response and an event tell of it."""
+        ending = self.ending
+        return {
+            "family": self.family.value,
+            "line": self.line,
+            "shows_number": self.shows_number,
+            "milliseconds": self.milliseconds,
+            "reason": ending.reason.value if ending else None,
+            "status": ending.status if ending else None,
+            "phrase": ending.phrase if ending else None,
+            "warning": ending.warning if ending else None,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """One call of a line. Times are UTC; ``started`` is when its INVITE was read or sent.
 
     ``number`` is the other side's, in digits; ``channel`` names the call's sound; ``quality`` is
-    the last that was told of it.
+    the last that was told of it. ``attempts`` are the INVITEs of an outgoing call, the last one
+    the call's own.
     """
 
     id: str
@@ -91,6 +120,7 @@ class Call:
     holding: bool = False
     ending: Ending | None = None
     quality: SoundQuality | None = None
+    attempts: tuple[CallAttempt, ...] = ()
 
     @classmethod
     def incoming(cls, event: CallIncoming) -> Call:
@@ -112,7 +142,7 @@ class Call:
         )
 
     @classmethod
-    def outgoing(cls, dialled: Dialled, number: str, at: datetime) -> Call:
+    def outgoing(cls, dialled: Dialled, number: str, at: datetime, attempt: CallAttempt) -> Call:
         """Return the call whose INVITE is on its way."""
         return cls(
             id=dialled.call,
@@ -126,6 +156,7 @@ class Call:
             internal=False,
             family=dialled.family,
             started=at,
+            attempts=(attempt,),
         )
 
     @property
@@ -199,4 +230,6 @@ class CallUpdate:
                 "warning": ending.warning,
                 "duration": round(call.duration, 1),
             }
+        if call.attempts and (call.connected or call.ended):
+            shown["attempts"] = [attempt.shown() for attempt in call.attempts]
         return {key: value for key, value in shown.items() if value is not None}

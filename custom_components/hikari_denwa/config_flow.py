@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.config_entries import (
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
     OptionsFlowWithReload,
@@ -28,10 +29,13 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
+from . import options_form
 from .const import (
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
+    CONF_EMERGENCY,
+    CONF_EMERGENCY_FROM_AUTOMATION,
     CONF_ENGINE,
     CONF_EXTENSION,
     CONF_FAMILY,
@@ -44,7 +48,8 @@ from .const import (
 from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
 from .engine_flow import EngineOptions
 from .exceptions import shown_placeholders
-from .line import line_config
+from .line import Line, line_config
+from .options import DiallingOptions
 from .telephony import address
 from .telephony.engine.protocol import FamilyChoice, SoundCodec
 from .telephony.engine.remote import engine_url
@@ -56,6 +61,7 @@ from .telephony.errors import (
     NumberInvalidError,
     TelephonyError,
 )
+from .telephony.experience import Book
 from .telephony.numbers import normalize
 
 if TYPE_CHECKING:
@@ -123,6 +129,7 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.LIST,
             )
         ),
+        **options_form.FIELDS,
         vol.Optional(CONF_ENGINE): SelectSelector(
             SelectSelectorConfig(
                 options=[kind.value for kind in EngineKind],
@@ -298,7 +305,12 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
-    """Asks which callers are door phones, what becomes of a second call, and how to speak."""
+    """Asks which callers are door phones, what becomes of a second call, and what to dial how."""
+
+    def __init__(self) -> None:
+        """Begin with nothing entered."""
+        self._entered: dict[str, Any] = {}
+        self._engine_kind: str | None = None
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Take numbers and extensions, as people write them."""
@@ -306,29 +318,70 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
         placeholders: dict[str, str] = {}
         if user_input is not None:
             try:
-                callers = dict.fromkeys(map(normalize, user_input[CONF_DOOR_PHONES]))
+                self._entered = self._kept(user_input)
             except NumberInvalidError as error:
                 errors, placeholders = {CONF_DOOR_PHONES: error.reason}, error.placeholders
+            except options_form.OptionError as error:
+                errors, placeholders = {"base": error.reason}, error.placeholders
             else:
-                return await self.async_choose_engine(
-                    user_input.get(CONF_ENGINE),
-                    {
-                        **self.config_entry.options,
-                        CONF_DOOR_PHONES: list(callers),
-                        CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
-                        CONF_CODECS: user_input[CONF_CODECS],
-                    },
-                )
+                self._engine_kind = user_input.get(CONF_ENGINE)
+                if self._entered[CONF_EMERGENCY]:
+                    return await self.async_step_emergency()
+                return await self.async_choose_engine(self._engine_kind, self._entered)
+        options = self.config_entry.options
+        shown = user_input or {
+            CONF_ENGINE: EngineKind.AUTOMATIC.value,
+            **options,
+            **options_form.suggested(options, self._book()),
+        }
         return self.async_show_form(
             step_id="init",
-            data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA,
-                user_input
-                or {CONF_ENGINE: EngineKind.AUTOMATIC.value, **self.config_entry.options},
-            ),
+            data_schema=self.add_suggested_values_to_schema(_OPTIONS_SCHEMA, shown),
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    async def async_step_emergency(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Name the risks of emergency calls, and have them confirmed."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            if user_input[options_form.CONF_UNDERSTOOD]:
+                switch = {
+                    CONF_EMERGENCY_FROM_AUTOMATION: user_input[CONF_EMERGENCY_FROM_AUTOMATION]
+                }
+                return await self.async_choose_engine(
+                    self._engine_kind, {**self._entered, **switch}
+                )
+            errors = {options_form.CONF_UNDERSTOOD: "emergency_not_confirmed"}
+        options = self.config_entry.options
+        shown = user_input or {
+            options_form.CONF_UNDERSTOOD: options.get(CONF_EMERGENCY, False),
+            CONF_EMERGENCY_FROM_AUTOMATION: options.get(CONF_EMERGENCY_FROM_AUTOMATION, False),
+        }
+        return self.async_show_form(
+            step_id="emergency",
+            data_schema=self.add_suggested_values_to_schema(options_form.EMERGENCY_SCHEMA, shown),
+            errors=errors,
+        )
+
+    def _kept(self, entered: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is kept of what was entered; raises NumberInvalidError, OptionError."""
+        return {
+            **self.config_entry.options,
+            CONF_DOOR_PHONES: list(dict.fromkeys(map(normalize, entered[CONF_DOOR_PHONES]))),
+            CONF_CALL_WAITING: entered[CONF_CALL_WAITING],
+            CONF_CODECS: entered[CONF_CODECS],
+            **options_form.read(entered, self.config_entry.data[CONF_GATEWAY]),
+        }
+
+    def _book(self) -> Book:
+        """Return the extensions as calls have corrected them, or as they were entered."""
+        if self.config_entry.state is ConfigEntryState.LOADED:
+            line: Line = self.config_entry.runtime_data
+            return line.dialler.book
+        return DiallingOptions.read(self.config_entry.options).book
 
 
 def _entry_data(entered: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,13 @@ from homeassistant.core import HomeAssistant
 from .calls import Call
 from .const import CONF_DOOR_PHONES, CONF_GATEWAY, CONF_USER_ID
 from .engine import EngineChoice, engine_keeper
-from .line import HikariConfigEntry
+from .line import HikariConfigEntry, Line
+from .telephony.calls import Family
+from .telephony.paths import FamilyPath
 
 _SECRETS = {CONF_PASSWORD, CONF_USER_ID}
 _SHOWN_DIGITS = 3
+_SHOWN_NUMBERS = 20
 
 
 async def async_get_config_entry_diagnostics(
@@ -40,6 +43,7 @@ async def async_get_config_entry_diagnostics(
             "local_address": _address(state.local_address),
             "reason": state.error.reason if state.error else None,
         },
+        "compatibility": _compatibility(line),
         "call": _call(state.call) if state.call else None,
         "last_calls": [{"event": update.type, **_call(update.call)} for update in line.finished],
         "engine": {
@@ -52,6 +56,63 @@ async def async_get_config_entry_diagnostics(
             "families": list(welcome.families) if welcome else None,
         },
     }
+
+
+def _compatibility(line: Line) -> dict[str, Any]:
+    """Return all that verdicts are made of, and the last attempts; fit to be shown in public."""
+    dialler, paths = line.dialler, line.state.paths
+    facts, options = dialler.facts, dialler.options
+    return {
+        "paths": {
+            **{family.value: _path(paths.of(family)) for family in Family},
+            "environment": dataclasses.asdict(paths.environment),
+        },
+        "line": {
+            "family": facts.family,
+            "families": sorted(facts.families),
+            "second_gateway": _address(options.second_gateway),
+            "other_lines": [other.family for other in facts.others],
+        },
+        "region": dialler.region,
+        "region_entered": options.region,
+        "book": {
+            number: {"kind": entry.kind, "entered": entry.entered}
+            for number, entry in dialler.book.entries.items()
+        },
+        "options": {
+            "allowed_costs": sorted(options.allowed_costs),
+            "blocked_numbers": len(options.blocked_numbers),
+            "area_code": options.area_code is not None,
+            "emergency": options.emergency,
+            "emergency_from_automation": options.emergency_from_automation,
+        },
+        "experience": [
+            {
+                "number": _number(number),
+                "kind": outcomes[-1].kind,
+                "outcomes": [[one.family, one.result] for one in outcomes],
+            }
+            for number, outcomes in list(dialler.experience.outcomes.items())[-_SHOWN_NUMBERS:]
+        ],
+        "attempts": [
+            {
+                "at": note.at.isoformat(),
+                "number": _number(note.number.national),
+                "kind": note.number.kind,
+                "outlook": note.outlook,
+                "moved": note.moved,
+                **{key: value for key, value in note.attempt.shown().items() if key != "line"},
+            }
+            for note in dialler.notes
+        ],
+    }
+
+
+def _path(path: FamilyPath | None) -> dict[str, Any] | None:
+    """Return how a family reaches the gateway."""
+    if path is None:
+        return None
+    return {**dataclasses.asdict(path), "source": _address(path.source)}
 
 
 def _call(call: Call) -> dict[str, Any]:

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util import dt as dt_util
 
-from .calls import FAILURES, Call, CallEventType, CallUpdate
+from .calls import FAILURES, Call, CallAttempt, CallEventType, CallUpdate
 from .const import (
     CONF_CALL_WAITING,
     CONF_CODECS,
@@ -22,10 +23,12 @@ from .const import (
     CONF_EXTENSION,
     CONF_FAMILY,
     CONF_GATEWAY,
+    CONF_SECOND_GATEWAY,
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
 )
+from .dialling import Dialler
 from .http import LiveStream, LiveStreams
 from .telephony.calls import (
     CallDirection,
@@ -34,6 +37,7 @@ from .telephony.calls import (
     EndReason,
     Family,
 )
+from .telephony.compatibility import Attempt
 from .telephony.engine.client import EngineClient
 from .telephony.engine.protocol import (
     CallConnected,
@@ -42,9 +46,11 @@ from .telephony.engine.protocol import (
     CallHeld,
     CallIncoming,
     CallQuality,
+    Dialled,
     DtmfReceived,
     FamilyChoice,
     LineConfig,
+    PathsChanged,
     RegistrationChanged,
     RegistrationState,
     SoundCodec,
@@ -58,10 +64,9 @@ from .telephony.errors import (
     CallUnknownError,
     EngineLostError,
     GatewaySilentError,
-    NumberEmergencyError,
     TelephonyError,
 )
-from .telephony.numbers import is_emergency, normalize
+from .telephony.paths import Paths
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -84,6 +89,8 @@ class LineState:
     family: Family | None = None
     gateway_address: str | None = None
     local_address: str | None = None
+    domain: str | None = None
+    paths: Paths = field(default_factory=Paths)
     error: TelephonyError | None = None
     call: Call | None = None
 
@@ -104,6 +111,7 @@ def line_config(data: Mapping[str, Any], options: Mapping[str, Any]) -> LineConf
         family=FamilyChoice(data.get(CONF_FAMILY, FamilyChoice.AUTOMATIC)),
         call_waiting=options.get(CONF_CALL_WAITING, False),
         codecs=_codecs(options.get(CONF_CODECS, ())),
+        second_gateway=options.get(CONF_SECOND_GATEWAY) or None,
     )
 
 
@@ -148,6 +156,7 @@ class Line:
         self._dialling = 0
         self._early: list[CallEvent] = []
         self._engine_losses = 0
+        self.dialler = Dialler(self)
 
     @property
     def id(self) -> str:
@@ -173,6 +182,9 @@ class Line:
 
     async def async_stop(self) -> None:
         """Hang up, un-register, and end every live stream."""
+        for call in tuple(self.dialler.borrowed_calls()):
+            with suppress(TelephonyError):
+                await self.client.hang_up(call)
         try:
             await self.client.remove_line(self.id)
         except TelephonyError as error:
@@ -182,6 +194,7 @@ class Line:
     @callback
     def end_calls(self) -> None:
         """Note that every call is over because the line is taken down."""
+        self.dialler.close()
         self._end_all(EndReason.LINE_CLOSED)
 
     @callback
@@ -207,6 +220,7 @@ class Line:
                 family=event.family or self.state.family,
                 gateway_address=event.gateway_address or self.state.gateway_address,
                 local_address=event.local_address or self.state.local_address,
+                domain=event.domain or self.state.domain,
                 error=error,
             )
         )
@@ -218,6 +232,11 @@ class Line:
             self._log_down(error)
             if event.state is RegistrationState.REJECTED:
                 self.entry.async_start_reauth(self.hass)
+
+    @callback
+    def paths_changed(self, event: PathsChanged) -> None:
+        """Take over which families reach the gateway."""
+        self._set(replace(self.state, paths=event.paths))
 
     @callback
     def call_event(self, event: CallEvent) -> None:
@@ -232,6 +251,7 @@ class Line:
                 self._early.append(event)
             return
         at = datetime.fromtimestamp(event.at, UTC)
+        self.dialler.heard(event)
         match event:
             case CallConnected():
                 self._connected(call, at)
@@ -247,7 +267,10 @@ class Line:
             case CallQuality():
                 self._note_quality(call, event.quality)
             case CallEnded():
-                self._end(call, at, event.ending)
+                call = self.dialler.finished(call, event.ending)
+                self._replace(call)
+                if not self.dialler.goes_on(call, event.ending):
+                    self._end(call, at, event.ending)
 
     @callback
     def sound(self, frame: SoundFrame) -> None:
@@ -263,23 +286,88 @@ class Line:
         self._early.clear()
         self._end_all(EndReason.ENGINE_LOST)
         self._set(
-            replace(self.state, registration=RegistrationState.UNREGISTERED, call=None, error=error)
+            replace(
+                self.state,
+                registration=RegistrationState.UNREGISTERED,
+                paths=Paths(),
+                call=None,
+                error=error,
+            )
         )
         if self._first_outcome is None:
             self._log_down(error)
 
-    async def async_dial(self, number: str) -> Call:
+    async def async_dial(
+        self, number: str, *, person: bool = False, show_number: bool = False
+    ) -> Call:
         """Place a call to what a person wrote; returns it when the INVITE is sent.
 
-        Raises NumberInvalidError, NumberEmergencyError, and what the engine answers.
+        ``person`` tells that no automation asks. ``show_number`` lets it be placed once more
+        with 186 if the callee refuses withheld numbers. Raises why it cannot be placed, and
+        what the engine answers.
         """
-        digits = normalize(number)
-        if is_emergency(digits):
-            raise NumberEmergencyError(number=number)
+        dialled = self.dialler.async_dial(number, person=person, show_number=show_number)
         # An automation that is stopped must not leave a call that nobody knows.
         return await asyncio.shield(
-            self.entry.async_create_task(self.hass, self._dial(digits), f"{DOMAIN} dial")
+            self.entry.async_create_task(self.hass, dialled, f"{DOMAIN} dial")
         )
+
+    async def async_place(
+        self,
+        attempt: Attempt,
+        told: CallAttempt,
+        *,
+        mu_law_only: bool,
+        placed: Callable[[Call], None],
+        continues: Call | None,
+    ) -> Call:
+        """Send one INVITE, for a new call or for one that ``continues`` after a refusal.
+
+        ``placed`` hears of the call before anybody else. Raises what the engine answers.
+        """
+        losses = self._engine_losses
+        self._dialling += 1
+        try:
+            dialled = await self.client.dial(
+                attempt.line,
+                attempt.digits,
+                mu_law_only=mu_law_only,
+                as_line=self.id,
+                as_call=continues.id if continues else None,
+            )
+            if losses != self._engine_losses:
+                raise EngineLostError
+            if continues:
+                call = self._continued(continues, dialled, told)
+                placed(call)
+            else:
+                call = Call.outgoing(dialled, attempt.digits, dt_util.utcnow(), told)
+                placed(call)
+                self._add(call, CallEventType.OUTGOING)
+        finally:
+            self._dialling -= 1
+            early, self._early = self._early, []
+            for event in early:
+                self.call_event(event)
+        return self._latest(call)
+
+    @callback
+    def end_call(self, call: Call, ending: Ending) -> None:
+        """Note that a call is over of which no INVITE is out."""
+        if current := self._calls.get(call.id):
+            self._end(current, dt_util.utcnow(), ending)
+
+    @callback
+    def show_number_to_dial(self, number: str) -> None:
+        """Keep the number that a person entered, and tell what becomes of calling it."""
+        self.number_to_dial = number
+        self.refresh()
+
+    @callback
+    def refresh(self) -> None:
+        """Tell the listeners of the state that something beside it has changed."""
+        for listener in tuple(self._state_listeners):
+            listener()
 
     async def async_answer(self) -> Call:
         """Answer the incoming call that rings."""
@@ -299,7 +387,10 @@ class Line:
         """End the call, whatever its state."""
         if (call := self.state.call) is None:
             raise CallUnknownError
-        await self.client.hang_up(call.id)
+        if self.dialler.give_up(call):
+            self.end_call(call, Ending(reason=EndReason.CANCELLED_HERE))
+        else:
+            await self.client.hang_up(call.id)
         return self._latest(call)
 
     async def async_hold(self, *, held: bool) -> Call:
@@ -362,22 +453,21 @@ class Line:
         )
         return words.get(f"{_CALLER_ID_WORDS}{call.caller_id}", call.caller_id.value)
 
-    async def _dial(self, digits: str) -> Call:
-        """Place a call and begin to keep it."""
-        losses = self._engine_losses
-        self._dialling += 1
-        try:
-            dialled = await self.client.dial(self.id, digits)
-            if losses != self._engine_losses:
-                raise EngineLostError
-            call = Call.outgoing(dialled, digits, dt_util.utcnow())
-            self._add(call, CallEventType.OUTGOING)
-        finally:
-            self._dialling -= 1
-            early, self._early = self._early, []
-            for event in early:
-                self.call_event(event)
-        return self._latest(call)
+    def _continued(self, call: Call, dialled: Dialled, told: CallAttempt) -> Call:
+        """Keep a call that goes on with another INVITE; sound has another channel from now on."""
+        self._hearing.pop(call.channel, None)
+        call = replace(
+            self._calls.get(call.id, call),
+            channel=dialled.channel,
+            family=dialled.family,
+            attempts=(*call.attempts, told),
+        )
+        if call.id in self._calls:
+            self._replace(call)
+            self._current_changed()
+            if live := self._live.get(call.id):
+                self._hearing[call.channel] = live
+        return call
 
     def _ringing(self) -> Call:
         """Return the incoming call that rings."""
@@ -433,6 +523,7 @@ class Line:
             return
         if call.direction is CallDirection.INCOMING and call.answered is None:
             self._answered(call, at)
+        self._replace(self.dialler.connected(self._calls[call.id]))
         connected = replace(
             self._calls[call.id],
             state=CallState.TALKING,
@@ -464,6 +555,7 @@ class Line:
         update = self._tell(finished.final_event(), finished)
         self.finished.append(update)
         self._current_changed()
+        self.dialler.ended(finished)
         self._settle(finished)
         self._hearing.pop(call.channel, None)
         if live := self._live.pop(call.id, None):
@@ -497,8 +589,7 @@ class Line:
         if state == self.state:
             return
         self.state = state
-        for listener in tuple(self._state_listeners):
-            listener()
+        self.refresh()
 
     async def _stream_sound(self, call_id: str, *, enabled: bool) -> None:
         """Have the engine send a call's sound, or not any more; a call that is over has none."""

@@ -6,6 +6,8 @@ from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 from homeassistant.core import HomeAssistant
 
 from .engine import engine_keeper
+from .path_cures import cure_of
+from .problems import Problem
 
 if TYPE_CHECKING:
     from homeassistant.components.repairs import RepairsFlowResult
@@ -25,7 +27,9 @@ class ForgetAppRepairFlow(ConfirmRepairFlow):
 
 
 async def async_create_fix_flow(
-    _hass: HomeAssistant, _issue_id: str, _data: dict[str, Any] | None
+    hass: HomeAssistant, _issue_id: str, data: dict[str, Any] | None
 ) -> RepairsFlow:
-    """Return the flow of the one issue that can be repaired here."""
+    """Return the flow of an issue: of the way to the gateway, or of an app that is gone."""
+    if data and (problem := data.get("problem")):
+        return cure_of(hass, Problem(problem), data)
     return ForgetAppRepairFlow()

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.benchmarks import digits, endurance, engine, load, playout, rings, sound
+from scripts.benchmarks import dialling, digits, endurance, engine, load, playout, rings, sound
 from scripts.benchmarks.figures import Figure, Value
 from scripts.benchmarks.rig import Rig, rig
 
@@ -39,10 +39,12 @@ PARTS = (
     Part(names=("ring_to_event_ms", "invite_to_180_ms"), measure=rings.measure),
     Part(names=("invite_to_180_ms_blocked_loop",), measure=rings.measure_blocked),
     Part(names=(*_RTP, *(f"{name}_in_process" for name in _RTP)), measure=sound.measure),
+    Part(names=("dial_to_invite_ms", "fallback_ms"), measure=dialling.measure),
     Part(names=("engine_restart_s",), measure=engine.measure_restart),
 )
 # These have an engine alone, without Home Assistant, or nothing but a piece of the product.
 ALONE = (
+    LonePart(names=("verdict_us",), measure=dialling.measure_verdicts),
     LonePart(names=("register_ms",), measure=engine.measure_registration),
     LonePart(names=("cpu_pct", "rss_mib"), measure=load.measure_cost),
     LonePart(names=("packet_interval_ms",), measure=load.measure_intervals),

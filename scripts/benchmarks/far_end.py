@@ -61,6 +61,8 @@ class FarEndProcess:
         actions: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
             "where": self.where,
             "registered": self.registered,
+            "first_invite": self.first_invite,
+            "second_invite": self.second_invite,
             "ring": self.ring,
             "begin_call": self.begin_call,
             "listen": self.listen,
@@ -97,6 +99,25 @@ class FarEndProcess:
                     if seen.status == 200 and seen.expires != 0 and seen.stamp.monotonic > since:
                         return {"at": seen.stamp.monotonic}
                 await asyncio.sleep(0.005)
+
+    async def first_invite(self, since: float) -> dict[str, Any]:
+        """Wait for the first INVITE after a monotonic moment; returns when it came."""
+        return {"at": await self._seen("in", "INVITE ", since)}
+
+    async def second_invite(self, since: float) -> dict[str, Any]:
+        """Wait for a 488 and the INVITE that follows it; returns when both were on the wire."""
+        refused = await self._seen("out", "SIP/2.0 488 ", since)
+        return {"refused": refused, "at": await self._seen("in", "INVITE ", refused)}
+
+    async def _seen(self, direction: str, start: str, since: float) -> float:
+        """Wait for the first message of a kind after a moment; returns when it was on the wire."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while True:
+                for seen in self._gateway.trace:
+                    fits = seen.direction == direction and seen.text.startswith(start)
+                    if fits and seen.time > since:
+                        return seen.time
+                await asyncio.sleep(0.002)
 
     async def ring(self, hold: float) -> dict[str, Any]:
         """Ring for some seconds and give up; returns when the INVITE went and the 180 came."""
@@ -283,7 +304,7 @@ class FarEnd:
 
 def _config() -> GatewayConfig:
     """Make a gateway with a crowd of extensions more than a home has."""
-    usual = GatewayConfig(v4_address=None)
+    usual = GatewayConfig()
     crowd = (
         Slot(number=number, user_id=f"00{number}", password=f"secret-{number}") for number in CROWD
     )

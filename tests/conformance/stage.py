@@ -14,6 +14,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallQuality,
     Dialled,
     LineConfig,
+    PathsChanged,
     RegistrationChanged,
     RegistrationState,
     SoundFrame,
@@ -111,6 +112,9 @@ class Line:
         """Remember it."""
         self.frames.append(frame)
         self._told.set()
+
+    def paths_changed(self, event: PathsChanged) -> None:
+        """Pass over paths."""
 
     def engine_lost(self) -> None:
         """Count it."""

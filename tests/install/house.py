@@ -101,7 +101,13 @@ class House:
         done = await self.client.post(f"{path}/{shown['flow_id']}", options)
         assert done["type"] == "create_entry", done
         await self.until(lambda: self.gateway.binding() not in (None, before))
-        while (await self.entry(entry_id))["state"] != "loaded":
+        await self.loaded(entry_id)
+
+    async def loaded(self, entry_id: str) -> None:
+        """Wait until a line is set up."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while (entry := await self.entry(entry_id))["state"] != "loaded":
+            assert time.monotonic() < deadline, f"The line is not set up: {entry}"
             await asyncio.sleep(0.1)
 
     async def delete_line(self, entry_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from custom_components.hikari_denwa.telephony.calls import (
@@ -22,6 +23,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     Dialled,
     DtmfReceived,
     LineConfig,
+    PathsChanged,
     Probed,
     RegistrationChanged,
     RegistrationState,
@@ -31,10 +33,21 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     Welcome,
 )
 from custom_components.hikari_denwa.telephony.errors import TelephonyError
+from custom_components.hikari_denwa.telephony.paths import Paths
 
 GATEWAY = "2001:db8::1"
 LOCAL = "2001:db8::1234:5678:9abc:def0"
 AT = 1_790_000_000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invite:
+    """What an INVITE that a real engine would have sent comes down to."""
+
+    line: str
+    number: str
+    family: Family
+    mu_law_only: bool
 
 
 class FakeEngine:
@@ -53,6 +66,7 @@ class FakeEngine:
         self.commands: list[tuple[Any, ...]] = []
         self.probed: list[LineConfig] = []
         self.early: list[Any] = []
+        self.invites: list[Invite] = []
         self.lose_while_dialling = False
 
     @property
@@ -97,6 +111,7 @@ class FakeClient:
         self.trying = False
         self.closed = False
         self.lines: dict[str, tuple[LineConfig, LineListener]] = {}
+        self.families: dict[str, Family] = defaultdict(lambda: Family.IPV6)
         self._last: dict[str, int] = defaultdict(int)
 
     @property
@@ -146,7 +161,10 @@ class FakeClient:
         """Tell the first outcome at once."""
         self.lines[line] = (config, listener)
         if not self.engine.silent:
-            listener.registration_changed(self.engine.first or registered(line))
+            first = self.engine.first or registered(line)
+            if first.family:
+                self.families[line] = first.family
+            listener.registration_changed(first)
 
     async def remove_line(self, line: str) -> None:
         """Forget the line."""
@@ -160,17 +178,35 @@ class FakeClient:
             raise self.engine.probe_error
         return Probed(id=2, family=Family.IPV6, gateway_address=GATEWAY, local_address=LOCAL)
 
-    async def dial(self, line: str, number: str) -> Dialled:
+    async def move_line(self, line: str, family: Family) -> None:
+        """Register over another family."""
+        self.command("move_line", line, family)
+        self.families[line] = family
+        self.lines[line][1].registration_changed(registered(line, family))
+
+    async def dial(
+        self,
+        line: str,
+        number: str,
+        *,
+        mu_law_only: bool = False,
+        as_line: str | None = None,
+        as_call: str | None = None,
+    ) -> Dialled:
         """Place a call."""
         self.command("dial", line, number)
+        family = self.families[line]
+        self.engine.invites.append(
+            Invite(line=line, number=number, family=family, mu_law_only=mu_law_only)
+        )
         self._last[line] += 1
-        call = f"out-{self._last[line]}"
-        listener = self.lines[line][1]
+        call = as_call or f"out-{self._last[line]}"
+        listener = self.lines[as_line or line][1]
         if self.engine.lose_while_dialling:
             listener.engine_lost()
         for event in self.engine.early:
             listener.call_event(event)
-        return Dialled(id=3, call=call, channel=100 + self._last[line], family=Family.IPV6)
+        return Dialled(id=3, call=call, channel=100 + self._last[line], family=family)
 
     async def answer(self, call: str) -> None:
         """Answer."""
@@ -207,17 +243,26 @@ class FakeClient:
         return self.lines[line or next(iter(self.lines))][1]
 
 
-def registered(line: str) -> RegistrationChanged:
-    """Return the event of a registration over IPv6."""
+def registered(
+    line: str, family: Family = Family.IPV6, *, domain: str | None = None
+) -> RegistrationChanged:
+    """Return the event of a registration."""
+    ipv6 = family is Family.IPV6
     return RegistrationChanged(
         at=AT,
         line=line,
         state=RegistrationState.REGISTERED,
-        family=Family.IPV6,
-        gateway_address=GATEWAY,
-        local_address=LOCAL,
+        family=family,
+        gateway_address=GATEWAY if ipv6 else "192.168.1.1",
+        local_address=LOCAL if ipv6 else "192.168.1.20",
         expires=3600,
+        domain=domain,
     )
+
+
+def paths_changed(line: str, paths: Paths) -> PathsChanged:
+    """Return the event of other paths."""
+    return PathsChanged(at=AT, line=line, paths=paths)
 
 
 def not_registered(

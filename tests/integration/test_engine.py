@@ -49,6 +49,7 @@ from custom_components.hikari_denwa.telephony.errors import (
 
 from .conftest import ENTRY_DATA
 from .fake_engine import FakeEngine, ended, incoming
+from .test_config_flow import CAREFUL
 
 APP = {"url": "http://127.0.0.1:17060", "token": "the-token-of-the-app"}
 REMOTE = RemoteLauncher(url="http://engine.local:17060", token="its-token")
@@ -399,6 +400,7 @@ async def test_options_remote(
             "door_phones": ["1"],
             "call_waiting": True,
             "codecs": [],
+            **CAREFUL,
             **REMOTE_OPTIONS,
             "engine_fingerprint": "ab" * 32,
         }

@@ -70,6 +70,7 @@ async def test_device_and_entities(hass: HomeAssistant, line: Line) -> None:
         "line-1_dial": "button.home_dial",
         "line-1_doorbell": "event.home_doorbell",
         "line-1_hang_up": "button.home_hang_up",
+        "line-1_outlook": "sensor.home_call_outlook",
         "line-1_number": "text.home_number_to_dial",
         "line-1_registered": "binary_sensor.home_registered",
     }

@@ -35,6 +35,7 @@ EXPECTED = {
         "hikari_denwa.hang_up",
     ],
     "listen": ["hikari_denwa.listen"],
+    "check-before-dialling": ["hikari_denwa.check_number", "hikari_denwa.dial"],
 }
 EVENT_TYPES = {"missed-call": "missed", "key-turns-on-the-light": "dtmf"}
 
@@ -58,7 +59,8 @@ def performed(hass: HomeAssistant) -> list[ServiceCall]:
         """Note an action; the first call to be placed fails, the next one is answered."""
         dialled = [seen for seen in calls if seen.service == "dial"]
         calls.append(call)
-        return {"result": "connected" if dialled else "failed", "url": "http://example.test/"}
+        result = "connected" if dialled else "failed"
+        return {"result": result, "outlook": "works", "url": "http://example.test/"}
 
     for action in Action:
         hass.services.async_register(

@@ -42,6 +42,7 @@ from .protocol import (
     Hold,
     LineConfig,
     MoveLine,
+    PathsChanged,
     Probed,
     ProbeLine,
     RegistrationChanged,
@@ -78,6 +79,9 @@ class LineListener(Protocol):
 
     def registration_changed(self, event: RegistrationChanged) -> None:
         """The line's registration moved."""
+
+    def paths_changed(self, event: PathsChanged) -> None:
+        """Other families than before reach the line's gateway."""
 
     def call_event(self, event: CallEvent) -> None:
         """Something happened to a call of the line."""
@@ -218,12 +222,30 @@ class EngineClient:
         command = ProbeLine(id=conversation.next_id(), config=config)
         return await conversation.ask(Probed, command, time_limit=_PROBE_SECONDS)
 
-    async def dial(self, line: str, number: str) -> Dialled:
-        """Place a call to 0-9 * #; returns when the INVITE is on its way, the rest is events."""
+    async def dial(
+        self,
+        line: str,
+        number: str,
+        *,
+        mu_law_only: bool = False,
+        as_line: str | None = None,
+        as_call: str | None = None,
+    ) -> Dialled:
+        """Place a call to 0-9 * #; returns when the INVITE is on its way, the rest is events.
+
+        The keywords are those of ``Dial``; the listener of ``as_line`` hears of the call.
+        """
         conversation = self._talking()
-        command = Dial(id=conversation.next_id(), line=line, number=number)
+        command = Dial(
+            id=conversation.next_id(),
+            line=line,
+            number=number,
+            mu_law_only=mu_law_only,
+            as_line=as_line,
+            as_call=as_call,
+        )
         dialled = await conversation.ask(Dialled, command, time_limit=_COMMAND_SECONDS)
-        self._remember(line, dialled.call, dialled.channel)
+        self._remember(as_line or line, dialled.call, dialled.channel)
         return dialled
 
     async def answer(self, call: str) -> None:
@@ -271,6 +293,9 @@ class EngineClient:
             case RegistrationChanged():
                 if line := self._lines.get(event.line):
                     line.listener.registration_changed(event)
+            case PathsChanged():
+                if line := self._lines.get(event.line):
+                    line.listener.paths_changed(event)
             case CallEvent():
                 self._tell_call(event)
 

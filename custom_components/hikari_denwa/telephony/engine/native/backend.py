@@ -23,6 +23,7 @@ from ..protocol import FRAME_BYTES, CallEvent, SoundFrame
 from .rtp.session import RtpSession
 from .sip.incoming import IncomingCall
 from .sip.media import OpenSound
+from .sip.question import ask
 from .sip.registration import Registration
 from .sip.session import Session
 from .sip.transport import UdpTransport, local_address_towards
@@ -165,14 +166,18 @@ class NativeBackend(Backend):
         ]
         await asyncio.gather(*(self._bid_farewell(each) for each in agents))
 
-    async def dial(self, line: str, number: str) -> PlacedCall:
+    async def ask(self, account: Account, *, time_limit: float) -> float | None:
+        """Send OPTIONS from a socket of its own."""
+        return await ask(_canonical(account), time_limit=time_limit)
+
+    async def dial(self, line: str, number: str, *, mu_law_only: bool = False) -> PlacedCall:
         """Send an INVITE; raises LineNotRegisteredError, LineBusyError."""
         agent = self._lines.get(line)
         if agent is None:
             raise LineNotRegisteredError
         if any(each.user_agent.busy for each in self._retired if each.user_agent.line == line):
             raise LineBusyError
-        return await agent.user_agent.dial(number)
+        return await agent.user_agent.dial(number, mu_law_only=mu_law_only)
 
     async def answer(self, call: str) -> None:
         """Answer a ringing call; the line's other call is put on hold, as telephones do."""

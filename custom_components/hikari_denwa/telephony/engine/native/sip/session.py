@@ -111,10 +111,18 @@ class Session(ABC):
 
     we_call: bool
 
-    def __init__(self, surroundings: Surroundings, *, call: str, channel: int) -> None:
-        """Take the names that the engine gives the call."""
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        *,
+        call: str,
+        channel: int,
+        codecs: tuple[sdp.Codec, ...] | None = None,
+    ) -> None:
+        """Take the names that the engine gives the call, and codecs if not all of the line's."""
         self.call = call
         self.channel = channel
+        self._codecs = surroundings.codecs if codecs is None else codecs
         self.ended = False
         self.connected = False
         self.over = False
@@ -248,7 +256,7 @@ class Session(ABC):
             around.local_address, on_frame=self._on_frame, on_digit=self._on_digit
         )
         sound.streaming = self._streaming
-        return CallMedia(around.local_address, around.gateway_address, sound, codecs=around.codecs)
+        return CallMedia(around.local_address, around.gateway_address, sound, codecs=self._codecs)
 
     def _connect(self) -> None:
         """Tell that the call is answered, and watch its sound from now on."""

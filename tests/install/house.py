@@ -24,6 +24,7 @@ from .releases import Release, Shop
 
 PARTS = Path(__file__).parent / "parts"
 DOOR = "16"
+_FRIEND = "0451110001"
 _PATIENCE_SECONDS = 30.0
 # Home Assistant remembers what was removed for a while, in case that it comes back.
 _REMEMBERS = {
@@ -147,6 +148,18 @@ class House:
         await call.hang_up()
         await call.ended(within=_PATIENCE_SECONDS)
         await self._told(entity_id, caller, "missed")
+
+    async def dials(self, entry_id: str) -> None:
+        """Call somebody with the line's button, and wait until what that taught is kept."""
+        entities = await self.client.entities(entry_id)
+        await self.client.entity_action("text.set_value", entities["text.number"], value=_FRIEND)
+        placed = len(self.gateway.placed)
+        await self.client.entity_action("button.press", entities["button.dial"])
+        call = await self.gateway.next_call(after=placed, within=_PATIENCE_SECONDS)
+        await call.answered(within=_PATIENCE_SECONDS)
+        await call.hang_up()
+        await call.ended(within=_PATIENCE_SECONDS)
+        await self.until(lambda: f"{DOMAIN}.experience" in self.stored)
 
     async def _told(self, entity_id: str, caller: str, event: str) -> None:
         """Wait until an event entity tells of a caller."""

@@ -173,6 +173,11 @@ class Stage:
         """Whether the leg is IPv6."""
         return self.family is Family.V6
 
+    @property
+    def bound(self) -> list[Family]:
+        """The families over which the gateway can make the line ring now."""
+        return [binding.family for binding in self.gateway.bindings("3")]
+
     def config(
         self, extension: str = "3", *, password: str | None = None, user_id: str | None = None
     ) -> LineConfig:

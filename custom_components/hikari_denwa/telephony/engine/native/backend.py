@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from ...errors import (
 )
 from ..backend import Account, Backend, BackendListener, PlacedCall, Registered
 from ..protocol import FRAME_BYTES, CallEvent, SoundFrame
+from .rtp.pacing import Pacer
 from .rtp.session import RtpSession
 from .sip.incoming import IncomingCall
 from .sip.media import OpenSound
@@ -109,12 +111,11 @@ class NativeBackend(Backend):
     name = "native"
     families = (Family.IPV6, Family.IPV4)
 
-    def __init__(
-        self, listener: BackendListener, *, open_sound: OpenSound = RtpSession.open
-    ) -> None:
+    def __init__(self, listener: BackendListener, *, open_sound: OpenSound | None = None) -> None:
         """Keep who is told; `open_sound` makes the RTP session of a call."""
         super().__init__(listener)
-        self._open_sound = open_sound
+        pacer = Pacer(asyncio.get_running_loop())
+        self._open_sound = open_sound or functools.partial(RtpSession.open, pacer=pacer)
         self._names = Names()
         self._lines: dict[str, _Agent] = {}
         self._joining: dict[str, _Agent] = {}

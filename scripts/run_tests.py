@@ -41,7 +41,7 @@ PROGRAMS = {
 }
 PYTEST_NO_TESTS = 5
 # Suites that wait more than they compute, and how many of their tests run at a time.
-AT_ONCE = {"unit": 3, "conformance": 4}
+AT_ONCE = {"unit": 3, "conformance": 4, "install": 2}
 POLICY = Path("/usr/sbin/policy-rc.d")
 # The fuzzer watches the same lines by the same means, and there is room for one.
 UNMEASURED = frozenset({"fuzz"})

@@ -7,9 +7,12 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from scripts.home_assistant import (
     DOMAIN,
@@ -22,6 +25,14 @@ from tests.home_gateway.gateway import HomeGateway
 
 from .releases import Release, Shop
 
+MARKS = [
+    pytest.mark.timeout(240),
+    pytest.mark.usefixtures("loopback"),
+    pytest.mark.skipif(
+        not find_spec("turbojpeg"),
+        reason="only the newest environment has all that a Home Assistant by itself needs",
+    ),
+]
 PARTS = Path(__file__).parent / "parts"
 DOOR = "16"
 _FRIEND = "0451110001"

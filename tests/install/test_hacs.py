@@ -8,12 +8,12 @@ import pytest
 
 from scripts.home_assistant import HomeAssistantError
 
-from .house import House, house
+from .house import MARKS, House, house
 from .releases import Release, make_release, open_shop
 
 OLD, NEW = "1.0.0", "1.0.1"
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("loopback")]
+pytestmark = MARKS
 
 
 async def test_hacs(tmp_path: Path) -> None:

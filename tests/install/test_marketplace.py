@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,12 @@ import pytest
 
 from scripts.home_assistant import HomeAssistantError
 
-from .house import DOOR, House, house
+from .house import DOOR, MARKS, House, house
 from .releases import HACS, REPOSITORY, REPOSITORY_ID, Shop, make_release, open_shop
 
 OLD, NEW = "1.0.0", "1.0.1"
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.usefixtures("loopback"),
-    pytest.mark.skipif(
-        not find_spec("homeassistant.components.marketplace"),
-        reason="the Marketplace came with Home Assistant 2026.11",
-    ),
-]
+pytestmark = MARKS
 
 
 async def test_marketplace(tmp_path: Path) -> None:

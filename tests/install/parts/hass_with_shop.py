@@ -3,24 +3,20 @@
     hass_with_shop.py URL [arguments of hass]
 
 The Marketplace names its hosts in a download profile; this replaces the one it begins with.
-A Home Assistant that has no Marketplace yet runs as it is.
 """
 
 import sys
-from importlib.util import find_spec
 
 from homeassistant.__main__ import main
+from homeassistant.components.marketplace import profiles
 
 url = sys.argv.pop(1)
-if find_spec("homeassistant.components.marketplace"):
-    from homeassistant.components.marketplace import profiles
-
-    profiles.PROFILES[profiles.DEFAULT_PROFILE] = profiles.DownloadProfile(
-        id=profiles.DEFAULT_PROFILE,
-        operator="the test",
-        api=f"{url}/api",
-        github=f"{url}/github",
-        raw=f"{url}/raw",
-        catalog=f"{url}/catalog",
-    )
+profiles.PROFILES[profiles.DEFAULT_PROFILE] = profiles.DownloadProfile(
+    id=profiles.DEFAULT_PROFILE,
+    operator="the test",
+    api=f"{url}/api",
+    github=f"{url}/github",
+    raw=f"{url}/raw",
+    catalog=f"{url}/catalog",
+)
 sys.exit(main())

@@ -36,6 +36,8 @@ PROGRAMS = {
         "baresip": "baresip",
         "sipp": "sip-tester",
         "tayga": "tayga",
+        "ip": "iproute2",
+        "unshare": "util-linux",
     },
     "browser": {"chromium": "chromium fonts-ipafont-gothic"},
 }

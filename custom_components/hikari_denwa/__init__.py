@@ -8,7 +8,10 @@ from homeassistant.helpers.typing import ConfigType
 
 from . import problems
 from .actions import async_setup_actions
+from .address_book import address_book, async_hand_over
+from .call_updates import async_tell_calls
 from .const import DOMAIN, PLATFORMS
+from .contact_actions import ContactsView
 from .engine import EngineChoice, engine_keeper, needed_family
 from .engine_issue import forget_problem, renewal, tell_problem
 from .exceptions import shown_placeholders
@@ -16,6 +19,7 @@ from .experience_store import DATA_EXPERIENCE, ExperienceStore, gateway_key
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
 from .storage import async_remove_stores
+from .support import TraceView, async_keep_trace, forget_trace
 from .telephony.errors import (
     CredentialsRejectedError,
     ExtensionUnavailableError,
@@ -29,6 +33,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Set up what all lines share: actions, live streams, the engine's keeper."""
     engines = engine_keeper(hass)
+    address_book(hass)
 
     async def stop(_event: Event) -> None:
         for entry in hass.config_entries.async_loaded_entries(DOMAIN):
@@ -40,6 +45,8 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     await store.async_load()
     streams = hass.data[DATA_STREAMS] = LiveStreams()
     hass.http.register_view(LiveStreamView(streams))
+    hass.http.register_view(ContactsView())
+    hass.http.register_view(TraceView())
     async_setup_actions(hass)
     async_setup_websocket(hass)
     return True
@@ -60,10 +67,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
     await tell_problem(hass, entry, lease)
     line = Line(hass, entry, lease.client, live_streams(hass))
     entry.runtime_data = line
+    async_tell_calls(hass, line)
     try:
         await line.async_start()
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException as error:
+        if isinstance(error, TelephonyError):
+            await async_keep_trace(hass, line)
         await line.async_stop()
         await engines.release(entry.entry_id)
         if isinstance(error, TelephonyError):
@@ -71,6 +81,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
             raise _setup_failed(error) from error
         raise
     problems.async_watch(hass, entry)
+    forget_trace(hass, entry)
     return True
 
 
@@ -85,8 +96,10 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
-    """Leave nothing of a line, and with the last nothing at all."""
+    """Leave nothing of a line but its contacts, which another takes; with the last, nothing."""
+    async_hand_over(hass, entry)
     forget_problem(hass, entry)
+    forget_trace(hass, entry)
     problems.async_clear(hass, entry)
     key = gateway_key(entry)
     others = hass.config_entries.async_entries(DOMAIN, include_ignore=False)

@@ -15,11 +15,30 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.network import NoURLAvailableError, get_url
 
+from .call_log_actions import (
+    DELETE_FIELDS,
+    GET_FIELDS,
+    SEEN_FIELDS,
+    delete_calls,
+    get_calls,
+    mark_calls_seen,
+)
 from .calls import Call
 from .const import DOMAIN
+from .contact_actions import (
+    ATTR_CONTENT,
+    ATTR_FORMAT,
+    EXPORT_FIELDS,
+    IMPORT_FIELDS,
+    export_contacts,
+    import_contacts,
+)
+from .contacts import CONF_DIAL_BUTTON, CONF_GROUP
 from .dialling import async_is_person
 from .exceptions import call_failed, translated_errors
 from .line import REJECT_STATUS, HikariConfigEntry, Line
+from .self_test import TIME_SIGNAL, SelfTestResult, async_self_test, described_report
+from .support import async_trace_text, described_finding, signed_trace_path
 from .telephony.calls import CallState
 from .verdicts import async_described
 
@@ -53,6 +72,13 @@ class Action(StrEnum):
     RESUME = "resume"
     SEND_DTMF = "send_dtmf"
     LISTEN = "listen"
+    IMPORT_CONTACTS = "import_contacts"
+    EXPORT_CONTACTS = "export_contacts"
+    GET_CALLS = "get_calls"
+    DELETE_CALLS = "delete_calls"
+    MARK_CALLS_SEEN = "mark_calls_seen"
+    SELF_TEST = "self_test"
+    GET_TRACE = "get_trace"
 
 
 class DialResult(StrEnum):
@@ -100,7 +126,20 @@ _SCHEMAS: Final = {
             vol.Optional(ATTR_MEDIA_PLAYER, default=list): cv.entities_domain("media_player"),
         }
     ),
+    Action.IMPORT_CONTACTS: vol.Schema({**_LINE, **IMPORT_FIELDS}),
+    Action.EXPORT_CONTACTS: vol.Schema(EXPORT_FIELDS),
+    Action.GET_CALLS: vol.Schema({**_LINE, **GET_FIELDS}),
+    Action.DELETE_CALLS: vol.Schema({**_LINE, **DELETE_FIELDS}),
+    Action.MARK_CALLS_SEEN: vol.Schema({**_LINE, **SEEN_FIELDS}),
+    Action.SELF_TEST: vol.Schema(
+        {**_LINE, vol.Optional(ATTR_NUMBER, default=TIME_SIGNAL): vol.Any(str, int)}
+    ),
+    Action.GET_TRACE: vol.Schema(_LINE),
 }
+# These tell something and do nothing else.
+_RESPONSE_ONLY: Final = frozenset(
+    {Action.CHECK_NUMBER, Action.EXPORT_CONTACTS, Action.GET_CALLS, Action.GET_TRACE}
+)
 
 
 @callback
@@ -117,6 +156,13 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.RESUME: _resume,
         Action.SEND_DTMF: _send_dtmf,
         Action.LISTEN: _listen,
+        Action.IMPORT_CONTACTS: _import_contacts,
+        Action.EXPORT_CONTACTS: _export_contacts,
+        Action.GET_CALLS: _get_calls,
+        Action.DELETE_CALLS: _delete_calls,
+        Action.MARK_CALLS_SEEN: _mark_calls_seen,
+        Action.SELF_TEST: _self_test,
+        Action.GET_TRACE: _get_trace,
     }
     for action, handler in handlers.items():
         hass.services.async_register(
@@ -125,9 +171,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             handler,
             schema=_SCHEMAS[action],
             supports_response=(
-                SupportsResponse.ONLY
-                if action is Action.CHECK_NUMBER
-                else SupportsResponse.OPTIONAL
+                SupportsResponse.ONLY if action in _RESPONSE_ONLY else SupportsResponse.OPTIONAL
             ),
         )
 
@@ -241,6 +285,62 @@ async def _listen(call: ServiceCall) -> ServiceResponse:
     return {"url": url, "path": stream.path, "media_players": players}
 
 
+async def _import_contacts(call: ServiceCall) -> ServiceResponse:
+    """Take contacts into the line."""
+    return await import_contacts(
+        call.hass,
+        _line(call).entry,
+        call.data[ATTR_CONTENT],
+        dial_buttons=call.data[CONF_DIAL_BUTTON],
+    )
+
+
+async def _export_contacts(call: ServiceCall) -> ServiceResponse:
+    """Return the home's contacts."""
+    return await export_contacts(call.hass, call.data[ATTR_FORMAT], call.data.get(CONF_GROUP))
+
+
+async def _get_calls(call: ServiceCall) -> ServiceResponse:
+    """Return calls of the log."""
+    return get_calls(call.hass, _lines(call), call.data)
+
+
+async def _delete_calls(call: ServiceCall) -> ServiceResponse:
+    """Delete calls of the log."""
+    return delete_calls(call.hass, _lines(call), call.data)
+
+
+async def _mark_calls_seen(call: ServiceCall) -> ServiceResponse:
+    """Note that missed calls were seen."""
+    return mark_calls_seen(call.hass, _lines(call), call.data)
+
+
+async def _self_test(call: ServiceCall) -> ServiceResponse:
+    """Test a line with a call; what is found is an error, unless the response is asked for."""
+    line = _line(call)
+    number = _as_written(call.data[ATTR_NUMBER])
+    with translated_errors():
+        report = await async_self_test(line, number, call.context)
+    found = described_report(call.hass, line, report)
+    if report.result is not SelfTestResult.OK and not call.return_response:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="self_test_failed",
+            translation_placeholders={"found": found["sentence"]},
+        )
+    return found
+
+
+async def _get_trace(call: ServiceCall) -> ServiceResponse:
+    """Return the last SIP messages of a line, and what they show."""
+    line = _line(call)
+    return {
+        "finding": described_finding(call.hass, line),
+        "trace": await async_trace_text(call.hass, line.entry),
+        "path": signed_trace_path(call.hass, line.entry),
+    }
+
+
 def _as_written(number: str | int) -> str:
     """Return the number as a person wrote it.
 
@@ -274,6 +374,16 @@ def find_line(hass: HomeAssistant, entry_id: str | None) -> Line:
     if named is None or named.domain != DOMAIN:
         raise _wrong_line("line_not_found")
     raise _wrong_line("line_not_loaded", line=named.title)
+
+
+def _lines(call: ServiceCall) -> list[HikariConfigEntry]:
+    """Return the line that is named, or all."""
+    if ATTR_CONFIG_ENTRY_ID in call.data:
+        return [_line(call).entry]
+    entries: list[HikariConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
+    if not entries:
+        raise _wrong_line("no_line")
+    return entries
 
 
 def _wrong_line(key: str, **placeholders: str) -> ServiceValidationError:

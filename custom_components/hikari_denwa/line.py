@@ -15,8 +15,13 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util import dt as dt_util
 
+from .address_book import address_book
+from .auto_answer import DEFAULT_AUTO_ANSWER_AFTER, AutoAnswer
+from .call_log import CallFilter, CallLog, LoggedCall, LogLimits
 from .calls import FAILURES, Call, CallAttempt, CallEventType, CallUpdate
 from .const import (
+    CONF_AUTO_ANSWER,
+    CONF_AUTO_ANSWER_AFTER,
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
@@ -28,8 +33,10 @@ from .const import (
     DEFAULT_PORT,
     DOMAIN,
 )
+from .contacts import Contact, RingRule
 from .dialling import Dialler
 from .http import LiveStream, LiveStreams
+from .screening import Caller, ScreeningRules, Treatment
 from .telephony.calls import (
     CallDirection,
     CallState,
@@ -64,6 +71,7 @@ from .telephony.errors import (
     CallUnknownError,
     EngineLostError,
     GatewaySilentError,
+    LineBusyError,
     TelephonyError,
 )
 from .telephony.paths import Paths
@@ -144,12 +152,21 @@ class Line:
         self.number_to_dial = ""
         self.door_phones = frozenset(entry.options.get(CONF_DOOR_PHONES, ()))
         self.finished: deque[CallUpdate] = deque(maxlen=_REMEMBERED_CALLS)
+        self.log = CallLog(hass, entry.entry_id, LogLimits.of(entry.options))
+        self._book = address_book(hass)
+        self._rules = (entry.options, ScreeningRules.of(entry.options))
         self._streams = streams
         self._calls: dict[str, Call] = {}
+        self._kept_away: dict[str, Call] = {}
         self._live: dict[str, LiveStream] = {}
         self._hearing: dict[int, LiveStream] = {}
         self._state_listeners: list[StateListener] = []
-        self._call_listeners: list[CallListener] = []
+        auto_answer = AutoAnswer(hass, self._auto_answer_delay, self._answer_by_itself)
+        # The log comes first: who is told of a call finds it there.
+        self._call_listeners: list[CallListener] = [
+            self.log.call_updated,
+            auto_answer.call_updated,
+        ]
         self._waiting: dict[str, list[asyncio.Future[Call]]] = {}
         self._first_outcome: asyncio.Future[None] | None = None
         self._down = False
@@ -163,6 +180,11 @@ class Line:
         """Return the name by which the engine knows the line."""
         return self.entry.entry_id
 
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Return the calls that are not over, the oldest first."""
+        return tuple(self._calls.values())
+
     async def async_start(self) -> None:
         """Register, and wait for the first outcome.
 
@@ -170,6 +192,7 @@ class Line:
         outcome in FIRST_REGISTRATION_SECONDS that is GatewaySilentError.
         """
         config = line_config(self.entry.data, self.entry.options)
+        await self.log.async_load()
         self._first_outcome = self.hass.loop.create_future()
         try:
             async with asyncio.timeout(FIRST_REGISTRATION_SECONDS):
@@ -190,6 +213,7 @@ class Line:
         except TelephonyError as error:
             _LOGGER.debug("Line %s was not removed in good order: %s", self.entry.title, error)
         self.end_calls()
+        await self.log.async_close()
 
     @callback
     def end_calls(self) -> None:
@@ -242,13 +266,11 @@ class Line:
     def call_event(self, event: CallEvent) -> None:
         """Take over what happened to a call."""
         if isinstance(event, CallIncoming):
-            self._add(Call.incoming(event), CallEventType.INCOMING)
+            self._incoming(self._known(Call.incoming(event)))
             return
         call = self._calls.get(event.call)
         if call is None:
-            # The engine may be faster than the answer to our own command.
-            if self._dialling:
-                self._early.append(event)
+            self._event_of_no_call(event)
             return
         at = datetime.fromtimestamp(event.at, UTC)
         self.dialler.heard(event)
@@ -341,7 +363,7 @@ class Line:
                 call = self._continued(continues, dialled, told)
                 placed(call)
             else:
-                call = Call.outgoing(dialled, attempt.digits, dt_util.utcnow(), told)
+                call = self._known(Call.outgoing(dialled, attempt.digits, dt_util.utcnow(), told))
                 placed(call)
                 self._add(call, CallEventType.OUTGOING)
         finally:
@@ -369,9 +391,9 @@ class Line:
         for listener in tuple(self._state_listeners):
             listener()
 
-    async def async_answer(self) -> Call:
-        """Answer the incoming call that rings."""
-        call = self._ringing()
+    async def async_answer(self, call_id: str | None = None) -> Call:
+        """Answer the incoming call that rings, or just this one."""
+        call = self._ringing(call_id)
         await self.client.answer(call.id)
         if (current := self._calls.get(call.id)) and current.answered is None:
             self._answered(current, dt_util.utcnow())
@@ -440,11 +462,58 @@ class Line:
 
     @callback
     def is_door_phone(self, call: Call) -> bool:
-        """Tell whether the owner named the caller as a door phone."""
+        """Tell whether the owner named the caller as a door phone, here or in the address book."""
+        if call.contact and call.contact.ring_rule is RingRule.DOOR_PHONE:
+            return True
         return call.number is not None and call.number in self.door_phones
 
+    async def async_mark_calls_seen(self) -> None:
+        """Note that a person has seen the missed calls."""
+        self.log.mark_seen(CallFilter())
+
+    @property
+    def rules(self) -> ScreeningRules:
+        """Return which calls ring, as the options are now."""
+        if self._rules[0] is not self.entry.options:
+            self._rules = (self.entry.options, ScreeningRules.of(self.entry.options))
+        return self._rules[1]
+
     @callback
-    def who(self, call: Call) -> str:
+    def set_option(self, key: str, *, value: bool) -> None:
+        """Keep an option that takes effect at once; nothing is set up anew."""
+        self.hass.config_entries.async_update_entry(
+            self.entry, options={**self.entry.options, key: value}
+        )
+
+    async def async_change_family(self, family: FamilyChoice) -> None:
+        """Let the line use other families, once the gateway has agreed.
+
+        Raises LineBusyError while there is a call, and a RegistrationError if the gateway does
+        not agree; then all stays as it is.
+        """
+        data = {**self.entry.data, CONF_FAMILY: family.value}
+        config = line_config(data, self.entry.options)
+        if self._calls or self._kept_away:
+            raise LineBusyError
+        await self.client.probe(config)
+        if self._calls or self._kept_away:
+            raise LineBusyError
+        self.hass.config_entries.async_update_entry(self.entry, data=data)
+        await self.client.add_line(self.id, config, self)
+
+    @callback
+    def contact(self, number: str | None) -> Contact | None:
+        """Return who has a number in the address book."""
+        return self._book.find(number, self.id)
+
+    @callback
+    def picture(self, call: Call | LoggedCall) -> str | None:
+        """Return the picture that the address book has of the other side now."""
+        contact = self.contact(call.number)
+        return contact.picture if contact else None
+
+    @callback
+    def who(self, call: Call | LoggedCall) -> str:
         """Return who is on the other side, in words: a name, a number, or why there is none."""
         if shown := call.name or call.formatted_number:
             return shown
@@ -452,6 +521,11 @@ class Line:
             self.hass, self.hass.config.language, "entity", DOMAIN
         )
         return words.get(f"{_CALLER_ID_WORDS}{call.caller_id}", call.caller_id.value)
+
+    @callback
+    def describe(self, call: Call) -> Mapping[str, Any]:
+        """Return all that an event would show of a call as it is now."""
+        return self._update(CallEventType(call.direction.value), call).attributes()
 
     def _continued(self, call: Call, dialled: Dialled, told: CallAttempt) -> Call:
         """Keep a call that goes on with another INVITE; sound has another channel from now on."""
@@ -469,9 +543,15 @@ class Line:
                 self._hearing[call.channel] = live
         return call
 
-    def _ringing(self) -> Call:
+    def _known(self, call: Call) -> Call:
+        """Return a call with the contact who is on the other side."""
+        return call.known_as(self.contact(call.number))
+
+    def _ringing(self, call_id: str | None = None) -> Call:
         """Return the incoming call that rings."""
         for call in self._calls.values():
+            if call_id is not None and call.id != call_id:
+                continue
             if call.state is CallState.RINGING and call.answered is None:
                 return call
         raise CallNotRingingError
@@ -501,6 +581,70 @@ class Line:
         self._calls[call.id] = call
         self._tell(event, call)
         self._current_changed()
+
+    def _event_of_no_call(self, event: CallEvent) -> None:
+        """Take what is told of a call that does not ring, or that is not known yet."""
+        if event.call not in self._kept_away:
+            # The engine may be faster than the answer to our own command.
+            if self._dialling:
+                self._early.append(event)
+        elif isinstance(event, CallEnded):
+            at = datetime.fromtimestamp(event.at, UTC)
+            self._end_kept_away(event.call, at, event.ending)
+
+    def _incoming(self, call: Call) -> None:
+        """Let a call ring, or keep it away."""
+        caller = Caller(
+            kind=call.caller_id,
+            number=call.number,
+            internal=call.internal,
+            contact=call.contact,
+            door_phone=self.is_door_phone(call),
+        )
+        screening = self.rules.judge(caller)
+        if screening.treatment is Treatment.RING:
+            self._add(call, CallEventType.INCOMING)
+            return
+        call = self._kept_away[call.id] = replace(call, screening=screening)
+        if screening.blocked:
+            self._tell(CallEventType.BLOCKED, call)
+        else:
+            self.log.note(call)
+        if screening.treatment is Treatment.REJECT:
+            self.entry.async_create_task(
+                self.hass, self._reject_blocked(call), f"{DOMAIN} reject {call.id}"
+            )
+
+    async def _reject_blocked(self, call: Call) -> None:
+        """Tell the gateway that a blocked call is not taken here."""
+        try:
+            await self.client.reject(call.id, self.rules.status)
+        except TelephonyError as error:
+            _LOGGER.debug("Blocked call %s cannot be rejected: %s", call.id, error)
+
+    def _end_kept_away(self, call_id: str, at: datetime, ending: Ending) -> None:
+        """Note that a call is over which did not ring; a blocked one was told of before."""
+        finished = self._kept_away.pop(call_id).finished(at, ending)
+        if finished.screening.blocked:
+            self.log.note(finished)
+            update = CallUpdate(type=CallEventType.BLOCKED, call=finished, who=self.who(finished))
+        else:
+            update = self._tell(finished.final_event(), finished)
+        self.finished.append(update)
+
+    def _auto_answer_delay(self) -> float | None:
+        """Return after how many seconds a call is answered by itself, None if it is not."""
+        talking = any(call.answered or call.connected for call in self._calls.values())
+        if talking or not self.entry.options.get(CONF_AUTO_ANSWER, False):
+            return None
+        return float(self.entry.options.get(CONF_AUTO_ANSWER_AFTER, DEFAULT_AUTO_ANSWER_AFTER))
+
+    async def _answer_by_itself(self, call_id: str) -> None:
+        """Answer a call that nobody took."""
+        try:
+            await self.async_answer(call_id)
+        except TelephonyError as error:
+            _LOGGER.warning("Call %s cannot be answered by itself: %s", call_id, error)
 
     def _replace(self, call: Call) -> None:
         """Keep a call as it is now."""
@@ -565,6 +709,8 @@ class Line:
         """Note that every call is over, for a reason that is not the calls' own."""
         for call in tuple(self._calls.values()):
             self._end(call, dt_util.utcnow(), Ending(reason=reason))
+        for call_id in tuple(self._kept_away):
+            self._end_kept_away(call_id, dt_util.utcnow(), Ending(reason=reason))
 
     def _settle(self, call: Call) -> None:
         """Tell who waits for the outcome of a call."""
@@ -572,9 +718,13 @@ class Line:
             if not outcome.done():
                 outcome.set_result(call)
 
+    def _update(self, event: CallEventType, call: Call, digit: str | None = None) -> CallUpdate:
+        """Return something that happened to a call, with all that is known of it."""
+        return CallUpdate(type=event, call=call, who=self.who(call), digit=digit)
+
     def _tell(self, event: CallEventType, call: Call, digit: str | None = None) -> CallUpdate:
         """Tell the listeners of calls."""
-        update = CallUpdate(type=event, call=call, who=self.who(call), digit=digit)
+        update = self._update(event, call, digit)
         for listener in tuple(self._call_listeners):
             listener(update)
         return update

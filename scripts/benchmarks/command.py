@@ -10,7 +10,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.benchmarks import dialling, digits, endurance, engine, load, playout, rings, sound
+from scripts.benchmarks import (
+    calls,
+    dialling,
+    digits,
+    endurance,
+    engine,
+    load,
+    playout,
+    rings,
+    sound,
+)
 from scripts.benchmarks.figures import Figure, Value
 from scripts.benchmarks.rig import Rig, rig
 
@@ -42,8 +52,10 @@ PARTS = (
     Part(names=("dial_to_invite_ms", "fallback_ms"), measure=dialling.measure),
     Part(names=("engine_restart_s",), measure=engine.measure_restart),
 )
-# These have an engine alone, without Home Assistant, or nothing but a piece of the product.
+# These have an engine alone, nothing but a piece of the product, or a Home Assistant of their own.
 ALONE = (
+    LonePart(names=("recorder_rows_per_call", "loop_block_ms_max"), measure=calls.measure),
+    LonePart(names=("contact_lookup_us",), measure=calls.measure_lookup),
     LonePart(names=("verdict_us",), measure=dialling.measure_verdicts),
     LonePart(names=("register_ms",), measure=engine.measure_registration),
     LonePart(names=("cpu_pct", "rss_mib"), measure=load.measure_cost),

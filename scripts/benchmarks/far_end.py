@@ -119,18 +119,18 @@ class FarEndProcess:
                         return seen.time
                 await asyncio.sleep(0.002)
 
-    async def ring(self, hold: float) -> dict[str, Any]:
+    async def ring(self, hold: float, caller: str = CALLER) -> dict[str, Any]:
         """Ring for some seconds and give up; returns when the INVITE went and the 180 came."""
-        call = await self._gateway.ring(EXTENSION, caller=CALLER)
+        call = await self._gateway.ring(EXTENSION, caller=caller)
         await call.ringing(10)
         await asyncio.sleep(hold)
         await call.cancel()
         await call.ended(10)
         return _moments(call)
 
-    async def begin_call(self) -> dict[str, Any]:
+    async def begin_call(self, caller: str = CALLER) -> dict[str, Any]:
         """Ring, and leave it to the other side to answer."""
-        self._call = await self._gateway.ring(EXTENSION, caller=CALLER)
+        self._call = await self._gateway.ring(EXTENSION, caller=caller)
         await self._call.ringing(10)
         return _moments(self._call)
 
@@ -287,7 +287,7 @@ class FarEnd:
             self._process.kill()
             await self._process.wait()
 
-    async def ask(self, action: str, /, **arguments: float) -> dict[str, Any]:
+    async def ask(self, action: str, /, **arguments: float | str) -> dict[str, Any]:
         """Send a request and return its answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None

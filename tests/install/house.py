@@ -77,11 +77,14 @@ class House:
         }
         return found == release.files
 
-    async def restart(self) -> None:
-        """Restart Home Assistant and log in again."""
+    async def restart(self) -> dict[str, bytes]:
+        """Restart Home Assistant and log in again; returns what was stored meanwhile."""
         await self.leave()
+        await self.home.stop()
+        stored = self.stored
         await self.home.restart()
         await self.enter()
+        return stored
 
     async def enter(self) -> None:
         """Log in, and wait until everything is loaded."""

@@ -37,7 +37,6 @@ async def test_marketplace(tmp_path: Path) -> None:
             await here.set_option(entry_id, door_phones=[DOOR], call_waiting=True)
             await here.dials(entry_id)
             entities = await here.client.entities(entry_id)
-            stored = here.stored
 
             shop.releases.append(new)
             await _update(here)
@@ -46,7 +45,7 @@ async def test_marketplace(tmp_path: Path) -> None:
             await here.rings(entry_id)
             assert await here.repairs() == ["restart_required"]
             assert here.complaints() == []
-            await here.restart()
+            stored = await here.restart()
             assert here.home.left_behind == set()
             assert await here.repairs() == []
             assert await here.version() == NEW

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntryState
-from homeassistant.core import HomeAssistant, State, callback
+from homeassistant.core import Context, HomeAssistant, State, callback
 from homeassistant.data_entry_flow import FlowResultType
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from homeassistant.exceptions import HomeAssistantError
+from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa.const import DOMAIN
@@ -260,3 +261,74 @@ async def test_wrong_password_later(house: House) -> None:
     assert registers <= 3
     await asyncio.sleep(1.5)
     assert len(house.gateway.registers) == registers
+
+
+async def test_choose_a_family(line: House) -> None:
+    """The line is registered anew over the family, and rings; what cannot be changes nothing."""
+    other = Family.V4 if line.family is Family.V6 else Family.V6
+    entity_id = "select.line_ip_family"
+
+    async def choose(family: Family) -> None:
+        await line.hass.services.async_call(
+            "select",
+            "select_option",
+            {"entity_id": entity_id, "option": family.value},
+            blocking=True,
+        )
+
+    with pytest.raises(HomeAssistantError):
+        await choose(other)
+    assert state_of(line.hass, entity_id).state == "automatic"
+    await choose(line.family)
+    await line.until(lambda: state_of(line.hass, "binary_sensor.line_registered").state == "on")
+    assert state_of(line.hass, entity_id).state == line.family
+    call = await line.gateway.ring("3")
+    await line.event("incoming")
+    await call.cancel()
+    await line.event("missed")
+
+
+async def test_blocked_call(line: House) -> None:
+    """A caller who is in nobody's address book is turned away at the gateway."""
+    await line.hass.services.async_call(
+        "switch", "turn_on", {"entity_id": "switch.line_block_unknown_callers"}, blocking=True
+    )
+    call = await line.gateway.ring("3", caller="0451234567")
+    assert (await line.event("blocked"))["blocked_by"] == "not_in_contacts"
+    assert (await call.ended(15)).status == 486
+    assert state_of(line.hass, CALL_STATE).state == "idle"
+    await line.until(lambda: state_of(line.hass, "sensor.line_last_call").state != "unknown")
+    (told,) = (await line.act("get_calls"))["calls"]
+    assert told["outcome"] == "blocked"
+
+
+async def test_self_test_and_trace(line: House) -> None:
+    """The time signal is heard; the trace holds the call, without the secrets of the line."""
+    person = MockUser().add_to_hass(line.hass)
+    found: Any = await line.hass.services.async_call(
+        DOMAIN,
+        "self_test",
+        blocking=True,
+        return_response=True,
+        context=Context(user_id=person.id),
+    )
+    assert found["result"] == "ok", found
+    assert found["sound"]["audible_frames"] >= 50
+    assert found["quality"] is None or found["quality"]["packets_received"]
+    told = await line.act("get_trace")
+    assert told["finding"]["fault"] == "none"
+    assert "secret-3" not in told["trace"]
+    assert '"0003"' not in told["trace"]
+
+
+async def test_trace_of_the_native_engine(line: House, request: pytest.FixtureRequest) -> None:
+    """Registration and call are there as they were on the wire, the challenge too."""
+    if request.config.getoption("backend") != "native":
+        pytest.skip("another back end keeps no messages")
+    await line.act("dial", number="0451110001", wait_for_answer=True)
+    await line.act("hang_up")
+    trace = (await line.act("get_trace"))["trace"]
+    for part in ("REGISTER sip:", "SIP/2.0 401", "INVITE sip:045*******@", "m=audio", "BYE sip:"):
+        assert part in trace, part
+    assert "0451110001" not in trace
+    assert 'response="***"' in trace

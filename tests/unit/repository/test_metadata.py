@@ -39,6 +39,7 @@ HACS_KEYS = {
     "render_readme": bool,
     "zip_release": bool,
 }
+ALWAYS_THERE = {"device_automation", "persistent_notification", "system_health"}
 INTEGRATION_TYPES = {"device", "entity", "hardware", "helper", "hub", "service", "system"}
 PACKAGED = {".py", ".json", ".yaml", ".png"}
 BRAND_HEIGHTS = {"icon": 256, "icon@2x": 512, "logo": 128, "logo@2x": 256}
@@ -106,6 +107,7 @@ def test_imported_integrations_are_dependencies() -> None:
     """Hassfest's rule: what is imported of other integrations is declared, base platforms apart."""
     platforms = {path.stem for path in INTEGRATION.glob("*.py")}
     declared = {*MANIFEST["dependencies"], *MANIFEST.get("after_dependencies", []), *platforms}
+    declared |= ALWAYS_THERE
     for path in INTEGRATION.glob("*.py"):
         used = re.findall(r"from homeassistant\.components(?:\.| import )(\w+)", path.read_text())
         assert set(used) <= declared, path
@@ -139,7 +141,7 @@ def test_package_is_the_integration(tmp_path: Path) -> None:
     assert json.loads(files["manifest.json"]) == MANIFEST
     needed = ("__init__.py", "py.typed", "translations/ja.json", "brand/icon.png")
     assert files.keys() >= {*needed, "telephony/engine/process.py"}
-    assert not [name for name in files if "test" in name]
+    assert not [name for name in files if re.search(r"(^|/)(tests?/|test_|conftest)", name)]
 
 
 def test_package_is_the_same_every_time(tmp_path: Path) -> None:
@@ -255,6 +257,13 @@ def test_workflows_parse_and_call_what_exists(path: Path) -> None:
         assert job["timeout-minutes"], name
     for script in re.findall(r"scripts/[a-z_.]+", path.read_text()):
         assert (ROOT / script).exists()
+
+
+def test_types_are_strict() -> None:
+    """Mypy is strict everywhere, and tells users of the package that it has types."""
+    assert PROJECT["tool"]["mypy"]["strict"]
+    assert "custom_components" in PROJECT["tool"]["mypy"]["files"]
+    assert (INTEGRATION / "py.typed").exists()
 
 
 def test_licence_is_apache() -> None:

@@ -2,9 +2,12 @@
 
 The actions are for ``scripts/bench`` alone: ``block`` stops the event loop for 300 ms of each
 second; ``stamps`` returns when this process had read each incoming call from the
-engine; ``send`` runs the integration's own RTP sender inside this event loop.
+engine; ``send`` runs the integration's own RTP sender inside this event loop; ``watch_loop``
+notes how long the integration holds the loop at a time, by asyncio's debug mode.
 """
 
+import asyncio
+import logging
 import select
 import time
 from typing import Any
@@ -19,6 +22,8 @@ from custom_components.hikari_denwa.telephony.engine.protocol import CallEvent, 
 DOMAIN = "bench_loop"
 PERIOD_SECONDS = 1.0
 BLOCKED_SECONDS = 0.3
+NOTICED_SECONDS = 0.001
+OURS = "hikari_denwa"
 
 
 class LoopBlocker:
@@ -63,10 +68,41 @@ class Stamps:
         Line.call_event = stamped  # type: ignore[assignment,method-assign]
 
 
+class LoopWatch(logging.Handler):
+    """Takes what asyncio tells in debug mode of steps that took long, and keeps ours."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin switched off."""
+        super().__init__()
+        self._loop = loop
+        self._taken: list[tuple[float, str]] = []
+
+    def begin(self) -> None:
+        """Watch from now on."""
+        self._taken.clear()
+        self._loop.set_debug(True)
+        self._loop.slow_callback_duration = NOTICED_SECONDS
+        logging.getLogger("asyncio").addHandler(self)
+
+    def end(self) -> dict[str, Any]:
+        """Stop, and return what was taken, the longest first."""
+        logging.getLogger("asyncio").removeHandler(self)
+        self._loop.set_debug(False)
+        taken = sorted(self._taken, reverse=True)
+        return {"seconds": [seconds for seconds, _ in taken], "what": [what for _, what in taken]}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record: what was executed, and the seconds."""
+        if isinstance(record.args, tuple) and len(record.args) == 2 and OURS in str(record.args[0]):
+            what, seconds = record.args
+            self._taken.append((float(str(seconds)), str(what)))
+
+
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Register the actions."""
     blocker = LoopBlocker(hass)
     stamps = Stamps()
+    watch = LoopWatch(hass.loop)
     sessions: list[RtpSession] = []
 
     async def block(call: ServiceCall) -> None:
@@ -75,6 +111,12 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     async def take_stamps(_call: ServiceCall) -> dict[str, Any]:
         taken, stamps.taken = stamps.taken, []
         return {"taken": taken}
+
+    async def watch_loop(call: ServiceCall) -> dict[str, Any]:
+        if not call.data["on"]:
+            return watch.end()
+        watch.begin()
+        return {}
 
     async def send(call: ServiceCall) -> None:
         while sessions:
@@ -90,6 +132,9 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
         DOMAIN, "stamps", take_stamps, supports_response=SupportsResponse.ONLY
     )
     hass.services.async_register(DOMAIN, "send", send)
+    hass.services.async_register(
+        DOMAIN, "watch_loop", watch_loop, supports_response=SupportsResponse.OPTIONAL
+    )
     return True
 
 

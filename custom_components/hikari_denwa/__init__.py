@@ -10,7 +10,6 @@ from homeassistant.helpers.typing import ConfigType
 from . import problems
 from .actions import async_setup_actions
 from .address_book import address_book, async_hand_over
-from .call_log import log_store
 from .call_updates import async_tell_calls
 from .const import DOMAIN
 from .contact_actions import ContactsView
@@ -20,7 +19,7 @@ from .exceptions import shown_placeholders
 from .experience_store import DATA_EXPERIENCE, ExperienceStore, gateway_key
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
-from .listening import listening_store
+from .storage import async_remove_stores
 from .support import TraceView, async_keep_trace, forget_trace
 from .telephony.errors import (
     CredentialsRejectedError,
@@ -103,20 +102,16 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
-    """Leave nothing of a line: no log, no listeners, no problems; with the last no experience.
-
-    Its contacts go to another line.
-    """
+    """Leave nothing of a line but its contacts, which another takes; with the last, nothing."""
     async_hand_over(hass, entry)
-    await log_store(hass, entry.entry_id).async_remove()
     forget_problem(hass, entry)
     forget_trace(hass, entry)
     problems.async_clear(hass, entry)
     key = gateway_key(entry)
-    others = hass.config_entries.async_entries(DOMAIN)
+    others = hass.config_entries.async_entries(DOMAIN, include_ignore=False)
     if (store := hass.data.get(DATA_EXPERIENCE)) and key not in map(gateway_key, others):
         store.forget(key)
-    await listening_store(hass, entry.entry_id).async_remove()
+    await async_remove_stores(hass, entry)
 
 
 def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:

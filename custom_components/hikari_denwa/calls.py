@@ -60,6 +60,35 @@ class CallEventType(StrEnum):
     FAILED = "failed"
 
 
+class CallOutcome(StrEnum):
+    """What became of a call.
+
+    - ``running``: it is not over.
+    - ``answered``: somebody spoke: here, or the one who was called.
+    - ``answered_elsewhere``: another phone of the home took it.
+    - ``missed``: nobody took an incoming call.
+    - ``rejected``: an incoming call was turned away here, by a person or an automation.
+    - ``blocked``: an incoming call was kept away by a rule.
+    - ``given_up``: an outgoing call was given up here.
+    - ``failed``: an outgoing call did not come about, or a failure cut an incoming one.
+    """
+
+    RUNNING = "running"
+    ANSWERED = "answered"
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+    MISSED = "missed"
+    REJECTED = "rejected"
+    BLOCKED = "blocked"
+    GIVEN_UP = "given_up"
+    FAILED = "failed"
+
+
+OUTCOMES = tuple(outcome for outcome in CallOutcome if outcome is not CallOutcome.RUNNING)
+_OUTCOMES = {
+    CallEventType.MISSED: CallOutcome.MISSED,
+    CallEventType.REJECTED: CallOutcome.REJECTED,
+    CallEventType.FAILED: CallOutcome.FAILED,
+}
 _GIVEN_UP_HERE = frozenset({EndReason.CANCELLED_HERE, EndReason.HUNG_UP_HERE})
 _TURNED_AWAY = frozenset({EndReason.REJECTED_HERE, EndReason.HUNG_UP_HERE, EndReason.BUSY})
 FAILURES = frozenset(
@@ -210,6 +239,21 @@ class Call:
         if reason in FAILURES or reason is EndReason.LINE_CLOSED:
             return CallEventType.FAILED
         return CallEventType.MISSED
+
+    @property
+    def outcome(self) -> CallOutcome:
+        """Return what became of the call."""
+        if self.ending is None:
+            return CallOutcome.RUNNING
+        if self.screening.blocked:
+            return CallOutcome.BLOCKED
+        if outcome := _OUTCOMES.get(self.final_event()):
+            return outcome
+        if self.answered or self.connected:
+            return CallOutcome.ANSWERED
+        if self.ending.reason is EndReason.ANSWERED_ELSEWHERE:
+            return CallOutcome.ANSWERED_ELSEWHERE
+        return CallOutcome.GIVEN_UP
 
 
 @dataclass(frozen=True, kw_only=True)

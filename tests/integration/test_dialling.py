@@ -14,7 +14,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
-from custom_components.hikari_denwa.call_log import CallOutcome
+from custom_components.hikari_denwa.calls import CallOutcome
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.contacts import Contact
 from custom_components.hikari_denwa.diagnostics import async_get_config_entry_diagnostics

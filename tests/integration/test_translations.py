@@ -12,8 +12,7 @@ from homeassistant.util.yaml import load_yaml_dict
 
 from custom_components.hikari_denwa import const
 from custom_components.hikari_denwa.actions import Action
-from custom_components.hikari_denwa.call_log import CallOutcome
-from custom_components.hikari_denwa.calls import CallEventType
+from custom_components.hikari_denwa.calls import CallEventType, CallOutcome
 from custom_components.hikari_denwa.contact_files import ContactFormat
 from custom_components.hikari_denwa.contacts import RingRule
 from custom_components.hikari_denwa.screening import (

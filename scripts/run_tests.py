@@ -2,7 +2,7 @@
 
 Runs on any Python from 3.11 with the standard library and pip alone:
 
-    scripts/test [unit|integration|conformance|fuzz|soak|peers …]
+    scripts/test [unit|integration|conformance|fuzz|soak|peers|players …]
                  [--home-assistant minimum|newest] [--coverage] [-- arguments for pytest]
 
 All suites run unless some are named. Ends with the sum of all suites, and with a
@@ -27,8 +27,21 @@ from xml.etree import ElementTree as ET
 from scripts import environment
 
 ROOT = environment.ROOT
-SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers")
-PEERS = {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"}
+SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers", "players")
+# Suites that run others' programs: each program's Debian package.
+PROGRAMS = {
+    "peers": {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"},
+    "players": {
+        "ffmpeg": "ffmpeg",
+        "mpv": "mpv",
+        "sox": "sox",
+        "wget": "wget",
+        "chromium": "chromium",
+        "mpd": "mpd",
+        # A renderer plays by GStreamer, whose readers of HTTP and MP3 come by themselves.
+        "gmediarender": "gmediarender gstreamer1.0-plugins-base gstreamer1.0-plugins-good",
+    },
+}
 PYTEST_NO_TESTS = 5
 # Suites that wait more than they compute, and how many of their tests run at a time.
 AT_ONCE = {"unit": 3, "conformance": 4}
@@ -70,10 +83,10 @@ class Tally:
         return ", ".join(shown)
 
 
-def missing_peers() -> list[str]:
-    """Return the programs of real SIP software that are not on this machine."""
+def missing_programs(suite: str) -> list[str]:
+    """Return the programs of a suite that are not on this machine."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"])
-    return [program for program in PEERS if not shutil.which(program, path=path)]
+    return [program for program in PROGRAMS[suite] if not shutil.which(program, path=path)]
 
 
 @contextlib.contextmanager
@@ -90,11 +103,11 @@ def no_service_started() -> Iterator[None]:
         POLICY.unlink()
 
 
-def provide_peers() -> str | None:
-    """Install the Debian packages of the peers; returns why that cannot be, or None."""
-    if not (missing := missing_peers()):
+def provide_programs(suite: str) -> str | None:
+    """Install the Debian packages of a suite's programs; returns why that cannot be, or None."""
+    if not (missing := missing_programs(suite)):
         return None
-    packages = [PEERS[program] for program in missing]
+    packages = [name for program in missing for name in PROGRAMS[suite][program].split()]
     wanted = f"it needs {', '.join(missing)} (apt-get install {' '.join(packages)})"
     if not shutil.which("apt-get"):
         return f"{wanted}, and this machine has no apt-get"
@@ -109,7 +122,7 @@ def provide_peers() -> str | None:
             environment.run(*install, env=env)
     except environment.SetupError as error:
         return f"{wanted}, and they cannot be installed here: {error}"
-    if missing := missing_peers():
+    if missing := missing_programs(suite):
         return f"{wanted}, and the packages did not bring them"
     return None
 
@@ -171,9 +184,10 @@ def main() -> int:
     except environment.SetupError as error:
         environment.say(str(error))
         return 1
-    if "peers" in suites and (reason := provide_peers()):
-        suites = [suite for suite in suites if suite != "peers"]
-        tally.skipped_suites.append(f"Skipped the suite “peers”: {reason}.")
+    for name in PROGRAMS:
+        if name in suites and (reason := provide_programs(name)):
+            suites = [suite for suite in suites if suite != name]
+            tally.skipped_suites.append(f"Skipped the suite “{name}”: {reason}.")
     arguments = ["-p", "no:cacheprovider", *extra]
     if options.coverage:
         (ROOT / ".coverage").unlink(missing_ok=True)

@@ -66,7 +66,7 @@ class Chromium(Peer):
 
     async def ready(self) -> None:
         """Wait until the debugging port is known."""
-        await until(lambda: (self._profile / "DevToolsActivePort").exists())
+        await until((self._profile / "DevToolsActivePort").exists)
 
     @asynccontextmanager
     async def page(self, session: aiohttp.ClientSession, url: str) -> AsyncIterator[Page]:

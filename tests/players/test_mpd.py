@@ -44,7 +44,7 @@ class Mpd(Peer):
 
     async def ready(self) -> None:
         """Wait until it takes connections."""
-        await until(lambda: (self.folder / "pid").exists())
+        await until((self.folder / "pid").exists)
 
 
 @needs("mpd")

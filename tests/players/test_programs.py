@@ -98,7 +98,7 @@ async def test_every_program_plays_and_stops(room: ListeningRoom, tmp_path: Path
 
 @needs("ffprobe")
 async def test_every_format_is_what_it_says(room: ListeningRoom, tmp_path: Path) -> None:
-    """ffprobe names each format after a look at it, and has nothing to say besides."""
+    """Ffprobe names each format after a look at it, and has nothing to say besides."""
     await room.ring()
     await room.answer()
     for form, codec in CODECS.items():

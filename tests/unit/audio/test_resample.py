@@ -1,9 +1,9 @@
 """The resampler: a tone stays what it is, and brings no other with it."""
 
 import array
-import audioop
 import math
 
+import audioop
 import pytest
 
 from custom_components.hikari_denwa.telephony.audio.resample import Resampler

@@ -96,13 +96,19 @@ def test_peers_are_skipped_with_a_reason(
         "shutil.which", lambda name, **_: f"/usr/bin/{name}" if name in tools else None
     )
     monkeypatch.setattr("os.geteuid", lambda: user)
-    said = run_tests.provide_peers()
+    said = run_tests.provide_programs("peers")
     if reason is None:
         assert said is None
     else:
         assert said is not None
         assert reason in said
         assert "apt-get install kamailio sip-tester" in said
+
+
+def test_every_suite_of_programs_is_a_suite() -> None:
+    """What installs programs is run, and the players are skipped with a reason as well."""
+    assert run_tests.PROGRAMS.keys() <= set(run_tests.SUITES)
+    assert all(package.strip() for each in run_tests.PROGRAMS.values() for package in each.values())
 
 
 def test_packages_start_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.benchmarks import digits, endurance, engine, load, playout, rings, sound
+from scripts.benchmarks import (
+    digits,
+    drift,
+    endurance,
+    engine,
+    listeners,
+    load,
+    playout,
+    rings,
+    sound,
+)
 from scripts.benchmarks.figures import Figure, Value
 from scripts.benchmarks.rig import Rig, rig
 
@@ -39,6 +49,8 @@ PARTS = (
     Part(names=("ring_to_event_ms", "invite_to_180_ms"), measure=rings.measure),
     Part(names=("invite_to_180_ms_blocked_loop",), measure=rings.measure_blocked),
     Part(names=(*_RTP, *(f"{name}_in_process" for name in _RTP)), measure=sound.measure),
+    Part(names=("rtp_to_http_ms",), measure=listeners.measure_latency),
+    Part(names=("listeners_50",), measure=listeners.measure_crowd),
     Part(names=("engine_restart_s",), measure=engine.measure_restart),
 )
 # These have an engine alone, without Home Assistant, or nothing but a piece of the product.
@@ -52,6 +64,7 @@ ALONE = (
         measure=playout.measure_loss,
     ),
     LonePart(names=("playout_by_network",), measure=playout.measure_networks),
+    LonePart(names=("stream_drift_frames_per_hour",), measure=drift.measure),
     LonePart(names=("dtmf_hit_pct", "dtmf_false_per_hour"), measure=digits.measure),
     LonePart(names=("soak_calls_rss_growth_mib",), measure=endurance.measure),
 )

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts import environment, home_assistant
 from scripts.benchmarks import far_end
@@ -48,11 +49,24 @@ class Rig:
 
     async def stamps(self) -> list[dict[str, float]]:
         """Take the times at which Home Assistant had read incoming calls."""
-        answer = await self.client.command(
-            "call_service", domain=COMPONENT, service="stamps", return_response=True
-        )
-        taken: list[dict[str, float]] = answer["response"]["taken"]
+        taken: list[dict[str, float]] = (await self._ask("stamps"))["taken"]
         return taken
+
+    async def watch_loop(self) -> None:
+        """Begin to measure how long Home Assistant's event loop is held."""
+        await self.perform("watch")
+
+    async def loop_held(self) -> float:
+        """Return the longest time in seconds since ``watch_loop``."""
+        held: float = (await self._ask("watched"))["held"]
+        return held
+
+    async def _ask(self, action: str) -> Any:
+        """Perform an action of the component and return its response."""
+        answer = await self.client.command(
+            "call_service", domain=COMPONENT, service=action, return_response=True
+        )
+        return answer["response"]
 
     @contextlib.asynccontextmanager
     async def blocked_loop(self) -> AsyncIterator[None]:

@@ -1,8 +1,9 @@
 """Sits inside the Home Assistant that is measured: blocks its loop, stamps, sends RTP.
 
 The actions are for ``scripts/bench`` alone: ``block`` stops the event loop for 300 ms of each
-second; ``stamps`` returns when this process had read each incoming call from the
-engine; ``send`` runs the integration's own RTP sender inside this event loop.
+second; ``watch`` begins to measure how long the loop is held, and ``watched`` returns the longest;
+``stamps`` returns when this process had read each incoming call from the engine; ``send`` runs
+the integration's own RTP sender inside this event loop.
 """
 
 import select
@@ -19,6 +20,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import CallEvent, 
 DOMAIN = "bench_loop"
 PERIOD_SECONDS = 1.0
 BLOCKED_SECONDS = 0.3
+WATCH_SECONDS = 0.001
 
 
 class LoopBlocker:
@@ -47,6 +49,38 @@ class LoopBlocker:
         self._loop.call_at(self._next, self._block)
 
 
+class LoopWatch:
+    """Looks every millisecond how late the loop is, which is how long something held it."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Begin switched off."""
+        self._loop = hass.loop
+        self._on = False
+        self._due = 0.0
+        self._worst = 0.0
+
+    def start(self) -> None:
+        """Begin anew."""
+        self._worst, self._on = 0.0, True
+        self._expect()
+
+    def stop(self) -> float:
+        """End, and return the longest time in seconds."""
+        self._on = False
+        return self._worst
+
+    def _expect(self) -> None:
+        """Wait a millisecond."""
+        self._due = self._loop.time() + WATCH_SECONDS
+        self._loop.call_at(self._due, self._look)
+
+    def _look(self) -> None:
+        """See how much longer it was."""
+        self._worst = max(self._worst, self._loop.time() - self._due)
+        if self._on:
+            self._expect()
+
+
 class Stamps:
     """Notes when an incoming call was read from the engine, in Unix time."""
 
@@ -67,10 +101,17 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Register the actions."""
     blocker = LoopBlocker(hass)
     stamps = Stamps()
+    loop_watch = LoopWatch(hass)
     sessions: list[RtpSession] = []
 
     async def block(call: ServiceCall) -> None:
         blocker.switch(on=call.data["on"])
+
+    async def watch(_call: ServiceCall) -> None:
+        loop_watch.start()
+
+    async def watched(_call: ServiceCall) -> dict[str, Any]:
+        return {"held": loop_watch.stop()}
 
     async def take_stamps(_call: ServiceCall) -> dict[str, Any]:
         taken, stamps.taken = stamps.taken, []
@@ -90,6 +131,10 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
         DOMAIN, "stamps", take_stamps, supports_response=SupportsResponse.ONLY
     )
     hass.services.async_register(DOMAIN, "send", send)
+    hass.services.async_register(DOMAIN, "watch", watch)
+    hass.services.async_register(
+        DOMAIN, "watched", watched, supports_response=SupportsResponse.ONLY
+    )
     return True
 
 

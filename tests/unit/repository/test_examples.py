@@ -35,6 +35,8 @@ EXPECTED = {
         "hikari_denwa.hang_up",
     ],
     "listen": ["hikari_denwa.listen"],
+    "listen-to-every-call": ["hikari_denwa.listen"],
+    "stop-listening": ["hikari_denwa.stop_listening"],
 }
 EVENT_TYPES = {"missed-call": "missed", "key-turns-on-the-light": "dtmf"}
 

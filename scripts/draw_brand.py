@@ -1,7 +1,8 @@
 """Draw the brand images of the integration: a telephone receiver that rings with light.
 
-Home Assistant serves them from the integration's ``brand`` folder. Run by hand when the
-design changes, in the environment of ``scripts/environment.py newest``:
+Home Assistant serves them from the integration's ``brand`` folder, and two of them stand for
+the app in its store. Run by hand when the design changes, in the environment of
+``scripts/environment.py newest``:
 
     python -m scripts.draw_brand FONT.ttf
 
@@ -9,6 +10,7 @@ The font draws the name; M+ 1p (a free font, Debian's fonts-mplus) was used.
 """
 
 import math
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 BRAND = Path(__file__).resolve().parent.parent / "custom_components" / "hikari_denwa" / "brand"
+APP = BRAND.parents[2] / "app"
 SIDE = 2048
 ICON_SIDE = 512
 LOGO_HEIGHT = 256
@@ -142,6 +145,8 @@ def main() -> None:
                 image.resize(size, Image.Resampling.LANCZOS).save(
                     BRAND / f"{prefix}{kind}{suffix}.png", optimize=True
                 )
+    for kind in ("icon", "logo"):
+        shutil.copy(BRAND / f"{kind}.png", APP)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,22 @@ def _pip_setting(name: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def install_packages(*packages: str) -> None:
+    """Install Debian packages; for root on a machine that has apt-get. Raises SetupError."""
+    say(f"Installing {', '.join(packages)} …")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    run("apt-get", "update", env=env)
+    run("apt-get", "install", "--yes", "--no-install-recommends", *packages, env=env)
+
+
+def _has_compiler() -> bool:
+    """Tell whether C++ can be compiled here; root gets a compiler if there is none."""
+    if not shutil.which("c++") and os.geteuid() == 0 and shutil.which("apt-get"):
+        with contextlib.suppress(SetupError):
+            install_packages("g++")
+    return shutil.which("c++") is not None
+
+
 def uv_environment() -> dict[str, str]:
     """Return the variables that uv runs with: the index that pip uses, our cache."""
     env = dict(os.environ)
@@ -248,6 +264,11 @@ def environment(name: str) -> Path:
 def _environment(name: str) -> Path:
     """Make or update the environment; what it holds already stays."""
     wanted, forced = requirements(name), overrides(name)
+    compiled = set(requirements("compiled"))
+    if compiled & set(wanted) and not _has_compiler():
+        wanted = [requirement for requirement in wanted if requirement not in compiled]
+        say("There is no C++ compiler here (apt-get install g++), so that Home Assistant goes "
+            "without Assist, and its pages do not open in a browser.")  # fmt: skip
     folder = CACHE / "environments" / name
     interpreter = folder / "bin" / "python"
     stamp = folder / "requirements.sha256"

@@ -488,6 +488,15 @@ class Client:
         entry: dict[str, Any] = result["result"]
         return entry
 
+    async def set_options(self, entry_id: str, answers: Mapping[str, Any]) -> None:
+        """Set the options of a config entry; what is not among the answers is as at first."""
+        path = "/api/config/config_entries/options/flow"
+        form = await self.post(path, {"handler": entry_id})
+        filled = _fill_in(form["data_schema"], answers)
+        result = await self.post(f"{path}/{form['flow_id']}", filled)
+        if result["type"] != "create_entry":
+            raise HomeAssistantError(f"The options flow says {result}")
+
     async def entities(self, entry_id: str) -> dict[str, str]:
         """Return the entity ids of a config entry by translation key (with the domain in front)."""
         registry = await self.command("config/entity_registry/list")

@@ -2,8 +2,9 @@
 
 Runs on any Python from 3.11 with the standard library and pip alone:
 
-    scripts/test [unit|integration|conformance|fuzz|soak|peers|players …]
-                 [--home-assistant minimum|newest] [--coverage] [-- arguments for pytest]
+    scripts/test [unit|integration|conformance|fuzz|soak|peers|players|browser …]
+                 [--home-assistant minimum|newest] [--backend native|pjsua2] [--coverage]
+                 [-- arguments for pytest]
 
 All suites run unless some are named. Ends with the sum of all suites, and with a
 status other than 0 if a test failed, a suite is empty, or a suite could not run.
@@ -27,10 +28,17 @@ from xml.etree import ElementTree as ET
 from scripts import environment
 
 ROOT = environment.ROOT
-SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers", "players")
-# Suites that run others' programs: each program's Debian package.
+SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers", "players", "browser")
+# Programs of others that suites need, and the Debian packages that bring them.
 PROGRAMS = {
-    "peers": {"kamailio": "kamailio", "baresip": "baresip", "sipp": "sip-tester"},
+    "peers": {
+        "kamailio": "kamailio",
+        "baresip": "baresip",
+        "sipp": "sip-tester",
+        "tayga": "tayga",
+        "ip": "iproute2",
+        "unshare": "util-linux",
+    },
     "players": {
         "ffmpeg": "ffmpeg",
         "mpv": "mpv",
@@ -38,9 +46,10 @@ PROGRAMS = {
         "wget": "wget",
         "chromium": "chromium",
         "mpd": "mpd",
-        # A renderer plays by GStreamer, whose readers of HTTP and MP3 come by themselves.
+        # It plays by GStreamer, whose readers of HTTP and MP3 come by themselves.
         "gmediarender": "gmediarender gstreamer1.0-plugins-base gstreamer1.0-plugins-good",
     },
+    "browser": {"chromium": "chromium fonts-ipafont-gothic"},
 }
 PYTEST_NO_TESTS = 5
 # Suites that wait more than they compute, and how many of their tests run at a time.
@@ -84,9 +93,10 @@ class Tally:
 
 
 def missing_programs(suite: str) -> list[str]:
-    """Return the programs of a suite that are not on this machine."""
+    """Return the programs of others that a suite needs and this machine does not have."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"])
-    return [program for program in PROGRAMS[suite] if not shutil.which(program, path=path)]
+    programs = PROGRAMS.get(suite, {})
+    return [program for program in programs if not shutil.which(program, path=path)]
 
 
 @contextlib.contextmanager
@@ -104,22 +114,18 @@ def no_service_started() -> Iterator[None]:
 
 
 def provide_programs(suite: str) -> str | None:
-    """Install the Debian packages of a suite's programs; returns why that cannot be, or None."""
+    """Install the Debian packages that a suite needs; returns why that cannot be, or None."""
     if not (missing := missing_programs(suite)):
         return None
-    packages = [name for program in missing for name in PROGRAMS[suite][program].split()]
+    packages = " ".join(PROGRAMS[suite][program] for program in missing).split()
     wanted = f"it needs {', '.join(missing)} (apt-get install {' '.join(packages)})"
     if not shutil.which("apt-get"):
         return f"{wanted}, and this machine has no apt-get"
     if os.geteuid() != 0:
         return f"{wanted}, and only root can install them"
-    environment.say(f"Installing {', '.join(packages)} …")
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
     try:
-        environment.run("apt-get", "update", env=env)
         with no_service_started():
-            environment.run(*install, env=env)
+            environment.install_packages(*packages)
     except environment.SetupError as error:
         return f"{wanted}, and they cannot be installed here: {error}"
     if missing := missing_programs(suite):
@@ -166,6 +172,13 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
         default="newest",
         help="the version that the tests run with (default: newest)",
     )
+    parser.add_argument(
+        "--backend",
+        choices=("native", "pjsua2"),
+        default="native",
+        help="what runs the engine in the integration's tests; pjsua2 is that of the Python which"
+        " HIKARI_PJSUA2_PYTHON names (default: native)",
+    )
     parser.add_argument("--coverage", action="store_true", help="measure and show the coverage")
     options = parser.parse_args(ours)
     if unknown := [suite for suite in options.suites if suite not in SUITES]:
@@ -184,11 +197,11 @@ def main() -> int:
     except environment.SetupError as error:
         environment.say(str(error))
         return 1
-    for name in PROGRAMS:
-        if name in suites and (reason := provide_programs(name)):
-            suites = [suite for suite in suites if suite != name]
-            tally.skipped_suites.append(f"Skipped the suite “{name}”: {reason}.")
-    arguments = ["-p", "no:cacheprovider", *extra]
+    for suite in tuple(suites):
+        if reason := provide_programs(suite):
+            suites.remove(suite)
+            tally.skipped_suites.append(f"Skipped the suite “{suite}”: {reason}.")
+    arguments = ["-p", "no:cacheprovider", "--backend", options.backend, *extra]
     if options.coverage:
         (ROOT / ".coverage").unlink(missing_ok=True)
     for suite in suites:

@@ -7,10 +7,16 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
+from . import problems
 from .actions import async_setup_actions
+from .address_book import address_book, async_hand_over
+from .call_log import log_store
 from .const import DOMAIN, PLATFORMS
-from .engine import shared_engine
+from .contact_actions import ContactsView
+from .engine import EngineChoice, engine_keeper, needed_family
+from .engine_issue import forget_problem, renewal, tell_problem
 from .exceptions import shown_placeholders
+from .experience_store import DATA_EXPERIENCE, ExperienceStore, gateway_key
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
 from .listening import listening_store
@@ -19,37 +25,49 @@ from .telephony.errors import (
     ExtensionUnavailableError,
     TelephonyError,
 )
+from .websocket import async_setup_websocket
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Set up what all lines share: actions, live streams, the engine's keeper."""
-    engine = shared_engine(hass)
+    engines = engine_keeper(hass)
+    address_book(hass)
 
     async def stop(_event: Event) -> None:
         for entry in hass.config_entries.async_loaded_entries(DOMAIN):
             entry.runtime_data.end_calls()
         await streams.async_ended()
-        await engine.async_stop()
+        await engines.async_stop()
 
     hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
+    store = hass.data[DATA_EXPERIENCE] = ExperienceStore(hass)
+    await store.async_load()
     ffmpeg = get_ffmpeg_manager(hass)
     version, _ = await ffmpeg.async_get_version()
     streams = hass.data[DATA_STREAMS] = LiveStreams(ffmpeg.binary if version else None)
     hass.http.register_view(LiveStreamView(streams))
+    hass.http.register_view(ContactsView())
     async_setup_actions(hass)
+    async_setup_websocket(hass)
     return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bool:
     """Register the line, and set up its entities once the gateway has taken it."""
-    engine = shared_engine(hass)
+    engines = engine_keeper(hass)
     try:
-        client = await engine.acquire()
+        lease = await engines.acquire(
+            entry.entry_id,
+            EngineChoice.of_options(entry.options),
+            family=needed_family(entry.data),
+            renew=renewal(hass, entry),
+        )
     except TelephonyError as error:
         raise _setup_failed(error) from error
-    line = Line(hass, entry, client, live_streams(hass))
+    await tell_problem(hass, entry, lease)
+    line = Line(hass, entry, lease.client, live_streams(hass))
     entry.runtime_data = line
     try:
         await line.async_start()
@@ -57,10 +75,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException as error:
         await line.async_stop()
-        await engine.release()
+        await engines.release(entry.entry_id)
         if isinstance(error, TelephonyError):
+            problems.async_note_failure(hass, entry, error)
             raise _setup_failed(error) from error
         raise
+    problems.async_watch(hass, entry)
     return True
 
 
@@ -69,13 +89,25 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
     await entry.runtime_data.async_stop()
-    await shared_engine(hass).release()
+    await engine_keeper(hass).release(entry.entry_id)
+    problems.async_clear(hass, entry)
     return True
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
-    """Forget who listens to the line's calls."""
+    """Leave nothing of a line: neither its log, its listeners, its problems nor what calls taught.
+
+    Its contacts go to another line; what calls taught, only the last line takes with it.
+    """
+    async_hand_over(hass, entry)
+    await log_store(hass, entry.entry_id).async_remove()
     await listening_store(hass, entry.entry_id).async_remove()
+    forget_problem(hass, entry)
+    problems.async_clear(hass, entry)
+    key = gateway_key(entry)
+    others = hass.config_entries.async_entries(DOMAIN)
+    if (store := hass.data.get(DATA_EXPERIENCE)) and key not in map(gateway_key, others):
+        store.forget(key)
 
 
 def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:

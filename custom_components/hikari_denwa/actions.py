@@ -14,8 +14,26 @@ from homeassistant.core import (
 )
 from homeassistant.helpers import config_validation as cv
 
+from .call_log_actions import (
+    DELETE_FIELDS,
+    GET_FIELDS,
+    SEEN_FIELDS,
+    delete_calls,
+    get_calls,
+    mark_calls_seen,
+)
 from .calls import Call
 from .const import DOMAIN
+from .contact_actions import (
+    ATTR_CONTENT,
+    ATTR_FORMAT,
+    EXPORT_FIELDS,
+    IMPORT_FIELDS,
+    export_contacts,
+    import_contacts,
+)
+from .contacts import CONF_DIAL_BUTTON, CONF_GROUP
+from .dialling import async_is_person
 from .exceptions import call_failed, translated_errors, wrong_input
 from .line import REJECT_STATUS, HikariConfigEntry, Line
 from .listening import (
@@ -30,6 +48,7 @@ from .telephony.audio.broadcast import Filler
 from .telephony.audio.formats import LiveFormat
 from .telephony.calls import CallState
 from .telephony.errors import CallUnknownError
+from .verdicts import async_described
 
 if TYPE_CHECKING:
     # From 2026.11 on this is what Home Assistant gives out as voluptuous.
@@ -42,10 +61,10 @@ ATTR_DIGITS: Final = "digits"
 ATTR_DIRECTION: Final = "direction"
 ATTR_DOOR_PHONES_ONLY: Final = "door_phones_only"
 ATTR_EVERY_CALL: Final = "every_call"
-ATTR_FORMAT: Final = "format"
 ATTR_MEDIA_PLAYER: Final = "media_player"
 ATTR_NUMBER: Final = "number"
 ATTR_NUMBERS: Final = "numbers"
+ATTR_SHOW_NUMBER: Final = "show_number"
 ATTR_STATUS: Final = "status"
 ATTR_THIS_CALL_ONLY: Final = "this_call_only"
 ATTR_VOLUME_LEVEL: Final = "volume_level"
@@ -60,6 +79,8 @@ class Action(StrEnum):
     """Names of the actions."""
 
     DIAL = "dial"
+    CHECK_NUMBER = "check_number"
+    FORGET_EXPERIENCE = "forget_experience"
     ANSWER = "answer"
     REJECT = "reject"
     HANG_UP = "hang_up"
@@ -68,6 +89,11 @@ class Action(StrEnum):
     SEND_DTMF = "send_dtmf"
     LISTEN = "listen"
     STOP_LISTENING = "stop_listening"
+    IMPORT_CONTACTS = "import_contacts"
+    EXPORT_CONTACTS = "export_contacts"
+    GET_CALLS = "get_calls"
+    DELETE_CALLS = "delete_calls"
+    MARK_CALLS_SEEN = "mark_calls_seen"
 
 
 class DialResult(StrEnum):
@@ -96,8 +122,17 @@ _SCHEMAS: Final = {
             **_LINE,
             vol.Required(ATTR_NUMBER): vol.Any(str, int),
             vol.Optional(ATTR_WAIT_FOR_ANSWER, default=False): cv.boolean,
+            vol.Optional(ATTR_SHOW_NUMBER, default=False): cv.boolean,
         }
     ),
+    Action.CHECK_NUMBER: vol.Schema(
+        {
+            **_LINE,
+            vol.Required(ATTR_NUMBER): vol.Any(str, int),
+            vol.Optional(ATTR_SHOW_NUMBER, default=False): cv.boolean,
+        }
+    ),
+    Action.FORGET_EXPERIENCE: vol.Schema({**_LINE, vol.Optional(ATTR_NUMBER): vol.Any(str, int)}),
     Action.ANSWER: vol.Schema(_LINE),
     Action.REJECT: vol.Schema(
         {
@@ -132,8 +167,15 @@ _SCHEMAS: Final = {
             vol.Optional(ATTR_THIS_CALL_ONLY, default=False): cv.boolean,
         }
     ),
+    Action.IMPORT_CONTACTS: vol.Schema({**_LINE, **IMPORT_FIELDS}),
+    Action.EXPORT_CONTACTS: vol.Schema(EXPORT_FIELDS),
+    Action.GET_CALLS: vol.Schema({**_LINE, **GET_FIELDS}),
+    Action.DELETE_CALLS: vol.Schema({**_LINE, **DELETE_FIELDS}),
+    Action.MARK_CALLS_SEEN: vol.Schema({**_LINE, **SEEN_FIELDS}),
 }
 _FILTERS: Final = (ATTR_DIRECTION, ATTR_NUMBERS, ATTR_DOOR_PHONES_ONLY)
+# These tell something and do nothing else.
+_RESPONSE_ONLY: Final = frozenset({Action.EXPORT_CONTACTS, Action.GET_CALLS})
 
 
 @callback
@@ -141,6 +183,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions; they serve every line."""
     handlers = {
         Action.DIAL: _dial,
+        Action.CHECK_NUMBER: _check_number,
+        Action.FORGET_EXPERIENCE: _forget_experience,
         Action.ANSWER: _answer,
         Action.REJECT: _reject,
         Action.HANG_UP: _hang_up,
@@ -149,6 +193,11 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.SEND_DTMF: _send_dtmf,
         Action.LISTEN: _listen,
         Action.STOP_LISTENING: _stop_listening,
+        Action.IMPORT_CONTACTS: _import_contacts,
+        Action.EXPORT_CONTACTS: _export_contacts,
+        Action.GET_CALLS: _get_calls,
+        Action.DELETE_CALLS: _delete_calls,
+        Action.MARK_CALLS_SEEN: _mark_calls_seen,
     }
     for action, handler in handlers.items():
         hass.services.async_register(
@@ -156,7 +205,9 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             action,
             handler,
             schema=_SCHEMAS[action],
-            supports_response=SupportsResponse.OPTIONAL,
+            supports_response=(
+                SupportsResponse.ONLY if action in _RESPONSE_ONLY else SupportsResponse.OPTIONAL
+            ),
         )
 
 
@@ -167,8 +218,11 @@ async def _dial(call: ServiceCall) -> ServiceResponse:
     """
     line = _line(call)
     number = _as_written(call.data[ATTR_NUMBER])
+    person = await async_is_person(call.hass, call.context)
+    show_number: bool = call.data[ATTR_SHOW_NUMBER]
+    judged = line.dialler.verdict(number, person=person, show_number=show_number)
     with translated_errors():
-        placed = await line.async_dial(number)
+        placed = await line.async_dial(number, person=person, show_number=show_number)
         if call.data[ATTR_WAIT_FOR_ANSWER]:
             placed = await line.async_outcome(placed, _ANSWER_SECONDS)
     ending = placed.ending
@@ -182,7 +236,27 @@ async def _dial(call: ServiceCall) -> ServiceResponse:
         "status": ending.status if ending else None,
         "phrase": ending.phrase if ending else None,
         "warning": ending.warning if ending else None,
+        "attempts": [attempt.shown() for attempt in placed.attempts],
+        "verdict": await async_described(call.hass, judged),
     }
+
+
+async def _check_number(call: ServiceCall) -> ServiceResponse:
+    """Tell how a call would fare; nothing is sent to anybody."""
+    line = _line(call)
+    judged = line.dialler.verdict(
+        _as_written(call.data[ATTR_NUMBER]),
+        person=await async_is_person(call.hass, call.context),
+        show_number=call.data[ATTR_SHOW_NUMBER],
+    )
+    return await async_described(call.hass, judged)
+
+
+async def _forget_experience(call: ServiceCall) -> ServiceResponse:
+    """Forget what calls to one number taught, or to all."""
+    number = call.data.get(ATTR_NUMBER)
+    written = None if number is None else _as_written(number)
+    return {"forgotten": _line(call).dialler.forget(written)}
 
 
 async def _answer(call: ServiceCall) -> ServiceResponse:
@@ -281,6 +355,36 @@ async def _stop_listening(call: ServiceCall) -> ServiceResponse:
     return {"media_players": [*stopped], "every_call": [*forgotten]}
 
 
+async def _import_contacts(call: ServiceCall) -> ServiceResponse:
+    """Take contacts into the line."""
+    return await import_contacts(
+        call.hass,
+        _line(call).entry,
+        call.data[ATTR_CONTENT],
+        dial_buttons=call.data[CONF_DIAL_BUTTON],
+    )
+
+
+async def _export_contacts(call: ServiceCall) -> ServiceResponse:
+    """Return the home's contacts."""
+    return await export_contacts(call.hass, call.data[ATTR_FORMAT], call.data.get(CONF_GROUP))
+
+
+async def _get_calls(call: ServiceCall) -> ServiceResponse:
+    """Return calls of the log."""
+    return get_calls(call.hass, _lines(call), call.data)
+
+
+async def _delete_calls(call: ServiceCall) -> ServiceResponse:
+    """Delete calls of the log."""
+    return delete_calls(call.hass, _lines(call), call.data)
+
+
+async def _mark_calls_seen(call: ServiceCall) -> ServiceResponse:
+    """Note that missed calls were seen."""
+    return mark_calls_seen(call.hass, _lines(call), call.data)
+
+
 def _as_written(number: str | int) -> str:
     """Return the number as a person wrote it.
 
@@ -294,9 +398,13 @@ def _as_written(number: str | int) -> str:
 
 
 def _line(call: ServiceCall) -> Line:
-    """Return the line that is meant; it need not be named if there is only one."""
-    entries: list[HikariConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
-    entry_id = call.data.get(ATTR_CONFIG_ENTRY_ID)
+    """Return the line that is meant."""
+    return find_line(call.hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
+
+
+def find_line(hass: HomeAssistant, entry_id: str | None) -> Line:
+    """Return a line; it need not be named if there is only one. Raises ServiceValidationError."""
+    entries: list[HikariConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     if entry_id is None:
         if not entries:
             raise wrong_input("no_line")
@@ -306,10 +414,20 @@ def _line(call: ServiceCall) -> Line:
     for entry in entries:
         if entry.entry_id == entry_id:
             return entry.runtime_data
-    named = call.hass.config_entries.async_get_entry(entry_id)
+    named = hass.config_entries.async_get_entry(entry_id)
     if named is None or named.domain != DOMAIN:
         raise wrong_input("line_not_found")
     raise wrong_input("line_not_loaded", line=named.title)
+
+
+def _lines(call: ServiceCall) -> list[HikariConfigEntry]:
+    """Return the line that is named, or all."""
+    if ATTR_CONFIG_ENTRY_ID in call.data:
+        return [_line(call).entry]
+    entries: list[HikariConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
+    if not entries:
+        raise wrong_input("no_line")
+    return entries
 
 
 def _described(call: Call) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class RegisteredSensor(HikariEntity, BinarySensorEntity):
     @property
     @override
     def extra_state_attributes(self) -> dict[str, Any]:
-        """Return over which family, the gateway's address and ours, or why not."""
+        """Return over which family, the gateway's address and ours, whose it is, or why not."""
         state = self.line.state
         if not state.registered:
             return {"reason": state.error.reason} if state.error else {}
@@ -59,4 +59,5 @@ class RegisteredSensor(HikariEntity, BinarySensorEntity):
             "family": state.family,
             "address": state.gateway_address,
             "local_address": state.local_address,
+            "region": self.line.dialler.region,
         }

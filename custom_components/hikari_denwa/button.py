@@ -1,4 +1,4 @@
-"""Buttons of a line: answer, hang up, and dial the number that was entered."""
+"""Buttons of a line: answer, hang up, dial the number that was entered, call a contact."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from homeassistant.components.button import ButtonEntity, ButtonEntityDescriptio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .dial_buttons import DialButtons
+from .dialling import async_is_person
 from .entity import HikariEntity
 from .exceptions import translated_errors
 from .line import HikariConfigEntry, Line
@@ -18,37 +20,48 @@ PARALLEL_UPDATES = 0
 
 @dataclass(frozen=True, kw_only=True)
 class LineButtonDescription(ButtonEntityDescription):
-    """Describes a button by what it asks of the line."""
+    """Describes a button by what it asks of the line, told whether a person presses it.
 
-    press_fn: Callable[[Line], Coroutine[Any, Any, object]]
+    ``always`` if that needs no gateway.
+    """
+
+    always: bool = False
+    press_fn: Callable[[Line, bool], Coroutine[Any, Any, object]]
 
 
 _BUTTONS = (
     LineButtonDescription(
         key="answer",
         translation_key="answer",
-        press_fn=lambda line: line.async_answer(),
+        press_fn=lambda line, _: line.async_answer(),
     ),
     LineButtonDescription(
         key="hang_up",
         translation_key="hang_up",
-        press_fn=lambda line: line.async_hang_up(),
+        press_fn=lambda line, _: line.async_hang_up(),
     ),
     LineButtonDescription(
         key="dial",
         translation_key="dial",
-        press_fn=lambda line: line.async_dial(line.number_to_dial),
+        press_fn=lambda line, person: line.async_dial(line.number_to_dial, person=person),
+    ),
+    LineButtonDescription(
+        key="mark_calls_seen",
+        translation_key="mark_calls_seen",
+        always=True,
+        press_fn=lambda line, _: line.async_mark_calls_seen(),
     ),
 )
 
 
 async def async_setup_entry(
-    _hass: HomeAssistant,
+    hass: HomeAssistant,
     entry: HikariConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the button platform."""
     async_add_entities(LineButton(entry, description) for description in _BUTTONS)
+    DialButtons(hass, entry, async_add_entities).async_start()
 
 
 class LineButton(HikariEntity, ButtonEntity):
@@ -56,8 +69,15 @@ class LineButton(HikariEntity, ButtonEntity):
 
     entity_description: LineButtonDescription
 
+    @property
+    @override
+    def available(self) -> bool:
+        """Tell whether the line can do it now."""
+        return self.entity_description.always or super().available
+
     @override
     async def async_press(self) -> None:
         """Ask it."""
+        person = await async_is_person(self.hass, self._context)
         with translated_errors():
-            await self.entity_description.press_fn(self.line)
+            await self.entity_description.press_fn(self.line, person)

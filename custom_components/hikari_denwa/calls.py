@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from .contacts import Contact
+from .screening import RINGS, Screening
 from .telephony.calls import (
     CallDirection,
     CallerIdKind,
@@ -28,8 +30,9 @@ class CallEventType(StrEnum):
       this follows ``answered`` when the gateway's ACK is there; an outgoing call has no
       ``answered``, because the far side's answer and the sound come as one.
     - ``dtmf``: the far side pressed a key.
+    - ``blocked``: a caller who is blocked calls; nothing else is told of that call.
 
-    Exactly one of these ends every call:
+    Exactly one of these ends every other call:
 
     - ``ended``: the call had been answered, or another phone of the home took it, or an
       outgoing call was given up here; the reason tells which.
@@ -44,6 +47,7 @@ class CallEventType(StrEnum):
     ANSWERED = "answered"
     CONNECTED = "connected"
     DTMF = "dtmf"
+    BLOCKED = "blocked"
     ENDED = "ended"
     MISSED = "missed"
     REJECTED = "rejected"
@@ -66,11 +70,40 @@ FAILURES = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallAttempt:
+    """One INVITE of an outgoing call, and what became of it; ``line`` is the line's title.
+
+    ``milliseconds`` run from the INVITE to the answer or the refusal, None until then.
+    """
+
+    family: Family
+    line: str
+    shows_number: bool = False
+    milliseconds: float | None = None
+    ending: Ending | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """Return what a response and an event tell of it."""
+        ending = self.ending
+        return {
+            "family": self.family.value,
+            "line": self.line,
+            "shows_number": self.shows_number,
+            "milliseconds": self.milliseconds,
+            "reason": ending.reason.value if ending else None,
+            "status": ending.status if ending else None,
+            "phrase": ending.phrase if ending else None,
+            "warning": ending.warning if ending else None,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """One call of a line. Times are UTC; ``started`` is when its INVITE was read or sent.
 
-    ``number`` is the other side's, in digits; ``channel`` names the call's sound; ``quality`` is
-    the last that was told of it.
+    ``number`` is the other side's, in digits; ``name`` the contact's, else the network's;
+    ``channel`` names the call's sound; ``quality`` is the last that was told of it. ``attempts``
+    are the INVITEs of an outgoing call, the last one the call's own.
     """
 
     id: str
@@ -91,6 +124,9 @@ class Call:
     holding: bool = False
     ending: Ending | None = None
     quality: SoundQuality | None = None
+    contact: Contact | None = None
+    screening: Screening = RINGS
+    attempts: tuple[CallAttempt, ...] = ()
 
     @classmethod
     def incoming(cls, event: CallIncoming) -> Call:
@@ -112,7 +148,7 @@ class Call:
         )
 
     @classmethod
-    def outgoing(cls, dialled: Dialled, number: str, at: datetime) -> Call:
+    def outgoing(cls, dialled: Dialled, number: str, at: datetime, attempt: CallAttempt) -> Call:
         """Return the call whose INVITE is on its way."""
         return cls(
             id=dialled.call,
@@ -126,7 +162,12 @@ class Call:
             internal=False,
             family=dialled.family,
             started=at,
+            attempts=(attempt,),
         )
+
+    def known_as(self, contact: Contact | None) -> Call:
+        """Return the call with the contact who is on the other side, if it is one."""
+        return replace(self, contact=contact, name=contact.name) if contact else self
 
     @property
     def formatted_number(self) -> str | None:
@@ -185,8 +226,10 @@ class CallUpdate:
             "number": call.number,
             "formatted_number": call.formatted_number,
             "name": call.name,
+            **_of_contact(call.contact),
             "called_number": call.called,
             "internal": call.internal,
+            "blocked_by": call.screening.reason.value if call.screening.reason else None,
             "family": call.family.value,
             "started": call.started.isoformat(),
             "digit": self.digit,
@@ -199,4 +242,19 @@ class CallUpdate:
                 "warning": ending.warning,
                 "duration": round(call.duration, 1),
             }
+        if call.attempts and (call.connected or call.ended):
+            shown["attempts"] = [attempt.shown() for attempt in call.attempts]
         return {key: value for key, value in shown.items() if value is not None}
+
+
+def _of_contact(contact: Contact | None) -> dict[str, Any]:
+    """Return what the address book tells of the other side beside the name."""
+    if contact is None:
+        return {}
+    return {
+        "reading": contact.reading,
+        "group": contact.group,
+        "ring_rule": contact.ring_rule.value,
+        "language": contact.language,
+        "picture": contact.picture,
+    }

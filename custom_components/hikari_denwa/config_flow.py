@@ -2,13 +2,15 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.config_entries import (
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
+    ConfigSubentryFlow,
     OptionsFlowWithReload,
 )
 from homeassistant.const import CONF_NAME, CONF_PASSWORD, CONF_PORT
@@ -26,31 +28,62 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
+from . import options_form
+from .auto_answer import DEFAULT_AUTO_ANSWER_AFTER
+from .call_log import DEFAULT_LOG_CALLS, DEFAULT_LOG_DAYS
 from .const import (
+    CONF_AUTO_ANSWER_AFTER,
+    CONF_BLOCK_KINDS,
+    CONF_BLOCK_STATUS,
+    CONF_BLOCK_TREATMENT,
+    CONF_BLOCKED_CALLERS,
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
+    CONF_EMERGENCY,
+    CONF_EMERGENCY_FROM_AUTOMATION,
+    CONF_ENGINE,
     CONF_EXTENSION,
     CONF_FAMILY,
     CONF_GATEWAY,
+    CONF_LOG_CALLS,
+    CONF_LOG_DAYS,
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
     SECTION_ADVANCED,
+    SECTION_BLOCKING,
+    SECTION_LOG,
+    SUBENTRY_CONTACT,
 )
-from .engine import shared_engine
+from .contact_flow import ContactSubentryFlow
+from .contacts import number_or_pattern
+from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
+from .engine_flow import EngineOptions
 from .exceptions import shown_placeholders
-from .line import line_config
+from .line import Line, line_config
+from .options import DiallingOptions
+from .screening import (
+    BLOCK_STATUSES,
+    BLOCK_TREATMENTS,
+    DEFAULT_BLOCK_STATUS,
+    BlockKind,
+    Treatment,
+)
 from .telephony import address
 from .telephony.engine.protocol import FamilyChoice, SoundCodec
+from .telephony.engine.remote import engine_url
 from .telephony.errors import (
     AddressError,
     CredentialsRejectedError,
+    EngineUrlError,
     ExtensionUnavailableError,
     NumberInvalidError,
     TelephonyError,
 )
+from .telephony.experience import Book
 from .telephony.numbers import normalize
 
 if TYPE_CHECKING:
@@ -78,6 +111,28 @@ _PORT = vol.All(
     NumberSelector(NumberSelectorConfig(min=1, max=65535, mode=NumberSelectorMode.BOX)),
     vol.Coerce(int),
 )
+
+
+def _whole_number(low: int, high: int, *, unit: str | None = None) -> Any:
+    """Return a field for a whole number."""
+    config = NumberSelectorConfig(min=low, max=high, mode=NumberSelectorMode.BOX)
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return vol.All(NumberSelector(config), vol.Coerce(int))
+
+
+def _choice(values: Iterable[str], key: str, *, several: bool = False) -> SelectSelector:
+    """Return a field for one of several values, or for some of them."""
+    return SelectSelector(
+        SelectSelectorConfig(
+            options=[str(value) for value in values],
+            translation_key=key,
+            multiple=several,
+            mode=SelectSelectorMode.LIST,
+        )
+    )
+
+
 _LINE_FIELDS: Final = {
     vol.Required(CONF_GATEWAY): _TEXT,
     vol.Required(CONF_EXTENSION): _TEXT,
@@ -104,12 +159,33 @@ _RECONFIGURE_SCHEMA: Final = vol.Schema(
 _REAUTH_SCHEMA: Final = vol.Schema(
     {vol.Required(CONF_USER_ID): _TEXT, vol.Required(CONF_PASSWORD): _PASSWORD}
 )
+_BLOCKING_FIELDS: Final = {
+    vol.Optional(CONF_BLOCKED_CALLERS, default=list): TextSelector(
+        TextSelectorConfig(multiple=True)
+    ),
+    vol.Optional(CONF_BLOCK_KINDS, default=list): _choice(
+        BlockKind, CONF_BLOCK_KINDS, several=True
+    ),
+    vol.Required(CONF_BLOCK_TREATMENT, default=Treatment.REJECT.value): _choice(
+        BLOCK_TREATMENTS, CONF_BLOCK_TREATMENT
+    ),
+    vol.Required(CONF_BLOCK_STATUS, default=str(DEFAULT_BLOCK_STATUS)): _choice(
+        map(str, BLOCK_STATUSES), CONF_BLOCK_STATUS
+    ),
+}
+_LOG_FIELDS: Final = {
+    vol.Required(CONF_LOG_CALLS, default=DEFAULT_LOG_CALLS): _whole_number(10, 10_000),
+    vol.Required(CONF_LOG_DAYS, default=DEFAULT_LOG_DAYS): _whole_number(1, 3650, unit="d"),
+}
 _OPTIONS_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(CONF_DOOR_PHONES, default=list): TextSelector(
             TextSelectorConfig(multiple=True)
         ),
         vol.Required(CONF_CALL_WAITING, default=False): BooleanSelector(),
+        vol.Required(CONF_AUTO_ANSWER_AFTER, default=DEFAULT_AUTO_ANSWER_AFTER): _whole_number(
+            0, 60, unit="s"
+        ),
         vol.Optional(CONF_CODECS, default=list): SelectSelector(
             SelectSelectorConfig(
                 options=[codec.lower() for codec in SoundCodec if codec is not SoundCodec.PCMU],
@@ -118,8 +194,25 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.LIST,
             )
         ),
+        **options_form.FIELDS,
+        vol.Optional(CONF_ENGINE): SelectSelector(
+            SelectSelectorConfig(
+                options=[kind.value for kind in EngineKind],
+                translation_key=CONF_ENGINE,
+                mode=SelectSelectorMode.DROPDOWN,
+            )
+        ),
+        vol.Required(SECTION_BLOCKING, default=dict): section(
+            vol.Schema(_BLOCKING_FIELDS), {"collapsed": True}
+        ),
+        vol.Required(SECTION_LOG, default=dict): section(
+            vol.Schema(_LOG_FIELDS), {"collapsed": True}
+        ),
     }
 )
+
+
+_PLAIN_OPTIONS: Final = (CONF_AUTO_ANSWER_AFTER, CONF_CALL_WAITING, CONF_CODECS)
 
 
 class InputError(Exception):
@@ -142,6 +235,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         """Begin without an error to show."""
         self._errors: dict[str, str] = {}
         self._placeholders: dict[str, str] = {}
+        self._app: EngineApp | None = None
 
     @staticmethod
     @callback
@@ -149,6 +243,15 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_get_options_flow(config_entry: ConfigEntry) -> HikariDenwaOptionsFlow:
         """Return the flow of the options."""
         return HikariDenwaOptionsFlow()
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(
+        cls, config_entry: ConfigEntry
+    ) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return the flow of contacts."""
+        return {SUBENTRY_CONTACT: ContactSubentryFlow}
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -159,6 +262,56 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             )
         return self._form("user", _USER_SCHEMA, user_input)
 
+    @override
+    async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
+        """Take note of the app that runs the engine; it starts and tells of itself anew each time.
+
+        An app that is known already but moved, or has another token, is followed at once.
+        """
+        try:
+            app = EngineApp(
+                uuid=discovery_info.uuid,
+                name=discovery_info.name,
+                url=engine_url(str(discovery_info.config["url"])),
+                token=str(discovery_info.config["token"]),
+            )
+        except KeyError, EngineUrlError:
+            return self.async_abort(reason="app_not_understood")
+        await self.async_set_unique_id(app.uuid)
+        self._abort_if_unique_id_configured()
+        keeper = engine_keeper(self.hass)
+        if (known := await keeper.async_app()) and known.uuid == app.uuid:
+            await keeper.async_take_app(app)
+            return self.async_abort(reason="app_known")
+        self._app = app
+        self.context["title_placeholders"] = {"name": app.name}
+        return await self.async_step_hassio_confirm()
+
+    async def async_step_hassio_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Have the lines use the app, or set the first line up with it."""
+        app = self._app
+        if app is None:
+            return self.async_abort(reason="app_not_understood")
+        keeper = engine_keeper(self.hass)
+        if user_input is not None:
+            choice = EngineChoice(kind=EngineKind.REMOTE, url=app.url, token=app.token)
+            try:
+                await keeper.async_try(choice, None)
+            except TelephonyError as error:
+                self._errors = {"base": error.reason}
+                self._placeholders = shown_placeholders(error)
+            else:
+                self._errors, self._placeholders = {}, {}
+                await keeper.async_take_app(app)
+                # The Supervisor would remove an entry of the app's id together with the app.
+                await self.async_set_unique_id(None)
+                if self._async_current_entries(include_ignore=False):
+                    return self.async_abort(reason="app_taken")
+                return await self.async_step_user()
+        return self._form("hassio_confirm", vol.Schema({}), None, app=app.name)
+
     async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Ask anew for what the gateway rejected."""
         return await self.async_step_reauth_confirm()
@@ -168,7 +321,9 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Take another user ID and password."""
         entry = self._get_reauth_entry()
-        if user_input is not None and (data := await self._proved({**entry.data, **user_input})):
+        if user_input is not None and (
+            data := await self._proved({**entry.data, **user_input}, entry.options)
+        ):
             return self.async_update_reload_and_abort(entry, data=data)
         return self._form(
             "reauth_confirm", _REAUTH_SCHEMA, user_input or entry.data, name=entry.title
@@ -181,7 +336,8 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         entry = self._get_reconfigure_entry()
         if user_input is not None:
             password = user_input.get(CONF_PASSWORD) or entry.data[CONF_PASSWORD]
-            if data := await self._proved({**user_input, CONF_PASSWORD: password}):
+            changed = {**user_input, CONF_PASSWORD: password}
+            if data := await self._proved(changed, entry.options):
                 return self.async_update_reload_and_abort(entry, data=data)
         suggested = {**entry.data, SECTION_ADVANCED: {CONF_PORT: entry.data[CONF_PORT]}}
         return self._form("reconfigure", _RECONFIGURE_SCHEMA, user_input or suggested)
@@ -208,14 +364,18 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders={**placeholders, **self._placeholders},
         )
 
-    async def _proved(self, entered: Mapping[str, Any]) -> dict[str, Any] | None:
+    async def _proved(
+        self, entered: Mapping[str, Any], options: Mapping[str, Any] | None = None
+    ) -> dict[str, Any] | None:
         """Return the data of an entry if the gateway takes it, else keep the errors to show."""
         try:
             data = _entry_data(entered)
             self._async_abort_entries_match(
                 {key: data[key] for key in (CONF_GATEWAY, CONF_EXTENSION)}
             )
-            async with shared_engine(self.hass).use() as client:
+            async with engine_keeper(self.hass).use(
+                EngineChoice.of_options(options or {}), needed_family(data)
+            ) as client:
                 await client.probe(line_config(data, {}))
         except InputError as error:
             self._errors, self._placeholders = {error.field: error.reason}, error.placeholders
@@ -227,8 +387,13 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         return None
 
 
-class HikariDenwaOptionsFlow(OptionsFlowWithReload):
-    """Asks which callers are door phones, what becomes of a second call, and how to speak."""
+class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
+    """Asks which callers are door phones or blocked, how to answer and speak, what is kept."""
+
+    def __init__(self) -> None:
+        """Begin with nothing entered."""
+        self._entered: dict[str, Any] = {}
+        self._engine_kind: str | None = None
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Take numbers and extensions, as people write them."""
@@ -236,25 +401,85 @@ class HikariDenwaOptionsFlow(OptionsFlowWithReload):
         placeholders: dict[str, str] = {}
         if user_input is not None:
             try:
-                callers = dict.fromkeys(map(normalize, user_input[CONF_DOOR_PHONES]))
-            except NumberInvalidError as error:
-                errors, placeholders = {CONF_DOOR_PHONES: error.reason}, error.placeholders
+                self._entered = self._kept(user_input)
+            except (InputError, options_form.OptionError) as error:
+                # A field of a section cannot show an error of its own.
+                field = getattr(error, "field", None)
+                errors = {field if field in user_input else "base": error.reason}
+                placeholders = error.placeholders
             else:
-                return self.async_create_entry(
-                    data={
-                        CONF_DOOR_PHONES: list(callers),
-                        CONF_CALL_WAITING: user_input[CONF_CALL_WAITING],
-                        CONF_CODECS: user_input[CONF_CODECS],
-                    }
-                )
+                self._engine_kind = user_input.get(CONF_ENGINE)
+                if self._entered[CONF_EMERGENCY]:
+                    return await self.async_step_emergency()
+                return await self.async_choose_engine(self._engine_kind, self._entered)
+        options = self.config_entry.options
+        shown = user_input or {
+            CONF_ENGINE: EngineKind.AUTOMATIC.value,
+            **options,
+            SECTION_BLOCKING: options,
+            SECTION_LOG: options,
+            **options_form.suggested(options, self._book()),
+        }
         return self.async_show_form(
             step_id="init",
-            data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA, user_input or self.config_entry.options
-            ),
+            data_schema=self.add_suggested_values_to_schema(_OPTIONS_SCHEMA, shown),
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    async def async_step_emergency(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Name the risks of emergency calls, and have them confirmed."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            if user_input[options_form.CONF_UNDERSTOOD]:
+                switch = {
+                    CONF_EMERGENCY_FROM_AUTOMATION: user_input[CONF_EMERGENCY_FROM_AUTOMATION]
+                }
+                return await self.async_choose_engine(
+                    self._engine_kind, {**self._entered, **switch}
+                )
+            errors = {options_form.CONF_UNDERSTOOD: "emergency_not_confirmed"}
+        options = self.config_entry.options
+        shown = user_input or {
+            options_form.CONF_UNDERSTOOD: options.get(CONF_EMERGENCY, False),
+            CONF_EMERGENCY_FROM_AUTOMATION: options.get(CONF_EMERGENCY_FROM_AUTOMATION, False),
+        }
+        return self.async_show_form(
+            step_id="emergency",
+            data_schema=self.add_suggested_values_to_schema(options_form.EMERGENCY_SCHEMA, shown),
+            errors=errors,
+        )
+
+    def _kept(self, entered: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is kept of what was entered; raises InputError, OptionError."""
+        blocking = entered[SECTION_BLOCKING]
+        return {
+            # What the switches set stays.
+            **self.config_entry.options,
+            **{key: entered[key] for key in _PLAIN_OPTIONS},
+            CONF_DOOR_PHONES: _numbers(entered, CONF_DOOR_PHONES, normalize),
+            **blocking,
+            CONF_BLOCKED_CALLERS: _numbers(blocking, CONF_BLOCKED_CALLERS, number_or_pattern),
+            **entered[SECTION_LOG],
+            **options_form.read(entered, self.config_entry.data[CONF_GATEWAY]),
+        }
+
+    def _book(self) -> Book:
+        """Return the extensions as calls have corrected them, or as they were entered."""
+        if self.config_entry.state is ConfigEntryState.LOADED:
+            line: Line = self.config_entry.runtime_data
+            return line.dialler.book
+        return DiallingOptions.read(self.config_entry.options).book
+
+
+def _numbers(entered: Mapping[str, Any], field: str, read: Callable[[str], str]) -> list[str]:
+    """Return the numbers of a field, each once; raises InputError."""
+    try:
+        return list(dict.fromkeys(map(read, entered[field])))
+    except NumberInvalidError as error:
+        raise InputError(field, error.reason, **error.placeholders) from error
 
 
 def _entry_data(entered: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import ipaddress
+from collections import Counter
 from typing import Any
 
 from homeassistant.components.diagnostics import async_redact_data
@@ -9,12 +10,45 @@ from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 
 from .calls import Call
-from .const import CONF_DOOR_PHONES, CONF_GATEWAY, CONF_USER_ID
-from .engine import shared_engine
-from .line import HikariConfigEntry
+from .const import (
+    CONF_AUTO_ANSWER,
+    CONF_AUTO_ANSWER_AFTER,
+    CONF_BLOCK_KINDS,
+    CONF_BLOCK_STATUS,
+    CONF_BLOCK_TREATMENT,
+    CONF_BLOCK_UNKNOWN,
+    CONF_BLOCKED_CALLERS,
+    CONF_CALL_WAITING,
+    CONF_CODECS,
+    CONF_DO_NOT_DISTURB,
+    CONF_DOOR_PHONES,
+    CONF_GATEWAY,
+    CONF_LOG_CALLS,
+    CONF_LOG_DAYS,
+    CONF_USER_ID,
+    SUBENTRY_CONTACT,
+)
+from .engine import EngineChoice, engine_keeper
+from .line import HikariConfigEntry, Line
+from .telephony.calls import Family
+from .telephony.paths import FamilyPath
 
 _SECRETS = {CONF_PASSWORD, CONF_USER_ID}
+_SHOWN_OPTIONS = (
+    CONF_AUTO_ANSWER,
+    CONF_AUTO_ANSWER_AFTER,
+    CONF_BLOCK_KINDS,
+    CONF_BLOCK_STATUS,
+    CONF_BLOCK_TREATMENT,
+    CONF_BLOCK_UNKNOWN,
+    CONF_CALL_WAITING,
+    CONF_CODECS,
+    CONF_DO_NOT_DISTURB,
+    CONF_LOG_CALLS,
+    CONF_LOG_DAYS,
+)
 _SHOWN_DIGITS = 3
+_SHOWN_NUMBERS = 20
 
 
 async def async_get_config_entry_diagnostics(
@@ -23,15 +57,20 @@ async def async_get_config_entry_diagnostics(
     """Return the line's state, its last calls, and the engine behind it."""
     line = entry.runtime_data
     state = line.state
-    client = shared_engine(hass).client
-    welcome = client.welcome if client else None
+    keeper = engine_keeper(hass)
+    lease = keeper.lease(entry.entry_id)
+    welcome = lease.client.welcome if lease else None
     return {
         "entry": {
             "data": async_redact_data(
                 {**entry.data, CONF_GATEWAY: _address(entry.data[CONF_GATEWAY])}, _SECRETS
             ),
             "door_phones": [_number(number) for number in entry.options.get(CONF_DOOR_PHONES, ())],
+            "options": {key: entry.options[key] for key in _SHOWN_OPTIONS if key in entry.options},
+            "blocked_callers": len(entry.options.get(CONF_BLOCKED_CALLERS, ())),
+            "contacts": len(entry.get_subentries_of_type(SUBENTRY_CONTACT)),
         },
+        "call_log": Counter(call.outcome.value for call in line.log),
         "registration": {
             "state": state.registration,
             "family": state.family,
@@ -39,15 +78,76 @@ async def async_get_config_entry_diagnostics(
             "local_address": _address(state.local_address),
             "reason": state.error.reason if state.error else None,
         },
+        "compatibility": _compatibility(line),
         "call": _call(state.call) if state.call else None,
         "last_calls": [{"event": update.type, **_call(update.call)} for update in line.finished],
         "engine": {
-            "running": client is not None and client.running,
+            "chosen": EngineChoice.of_options(entry.options).kind,
+            "app": await keeper.async_app() is not None,
+            "problem": lease.problem.reason if lease and lease.problem else None,
+            "running": welcome is not None,
             "backend": welcome.backend if welcome else None,
             "version": welcome.version if welcome else None,
             "families": list(welcome.families) if welcome else None,
         },
     }
+
+
+def _compatibility(line: Line) -> dict[str, Any]:
+    """Return all that verdicts are made of, and the last attempts; fit to be shown in public."""
+    dialler, paths = line.dialler, line.state.paths
+    facts, options = dialler.facts, dialler.options
+    return {
+        "paths": {
+            **{family.value: _path(paths.of(family)) for family in Family},
+            "environment": dataclasses.asdict(paths.environment),
+        },
+        "line": {
+            "family": facts.family,
+            "families": sorted(facts.families),
+            "second_gateway": _address(options.second_gateway),
+            "other_lines": [other.family for other in facts.others],
+        },
+        "region": dialler.region,
+        "region_entered": options.region,
+        "book": {
+            number: {"kind": entry.kind, "entered": entry.entered}
+            for number, entry in dialler.book.entries.items()
+        },
+        "options": {
+            "allowed_costs": sorted(options.allowed_costs),
+            "blocked_callers": len(options.blocked_numbers),
+            "area_code": options.area_code is not None,
+            "emergency": options.emergency,
+            "emergency_from_automation": options.emergency_from_automation,
+        },
+        "experience": [
+            {
+                "number": _number(number),
+                "kind": outcomes[-1].kind,
+                "outcomes": [[one.family, one.result] for one in outcomes],
+            }
+            for number, outcomes in list(dialler.experience.outcomes.items())[-_SHOWN_NUMBERS:]
+        ],
+        "attempts": [
+            {
+                "at": note.at.isoformat(),
+                "number": _number(note.number.national),
+                "kind": note.number.kind,
+                "outlook": note.outlook,
+                "moved": note.moved,
+                **{key: value for key, value in note.attempt.shown().items() if key != "line"},
+            }
+            for note in dialler.notes
+        ],
+    }
+
+
+def _path(path: FamilyPath | None) -> dict[str, Any] | None:
+    """Return how a family reaches the gateway."""
+    if path is None:
+        return None
+    return {**dataclasses.asdict(path), "source": _address(path.source)}
 
 
 def _call(call: Call) -> dict[str, Any]:
@@ -63,6 +163,8 @@ def _call(call: Call) -> dict[str, Any]:
         "started": call.started.isoformat(),
         "answered": call.answered is not None,
         "duration": call.duration,
+        "blocked_by": call.screening.reason,
+        "contact": call.contact is not None,
         "reason": ending.reason if ending else None,
         "status": ending.status if ending else None,
         "phrase": ending.phrase if ending else None,

@@ -3,32 +3,45 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from homeassistant.core import async_get_hass_or_none
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.translation import async_get_cached_translations
 
 from .const import DOMAIN
 from .telephony.calls import EndReason
 from .telephony.engine.protocol import FamilyChoice
 from .telephony.errors import (
+    CallForbiddenError,
     DigitsInvalidError,
-    NumberEmergencyError,
     NumberInvalidError,
+    NumberNotDialableError,
     StatusInvalidError,
     TelephonyError,
 )
 
-_FAMILY_NAMES = {
+FAMILY_NAMES = {
     FamilyChoice.IPV6.value: "IPv6",
     FamilyChoice.IPV4.value: "IPv4",
     FamilyChoice.AUTOMATIC.value: "IPv6 / IPv4",
 }
-_WRONG_INPUT = (DigitsInvalidError, NumberEmergencyError, NumberInvalidError, StatusInvalidError)
+_COST_WORDS = f"component.{DOMAIN}.selector.cost_class.options."
+_WRONG_INPUT = (
+    CallForbiddenError,
+    DigitsInvalidError,
+    NumberInvalidError,
+    NumberNotDialableError,
+    StatusInvalidError,
+)
 
 
 def shown_placeholders(error: TelephonyError) -> dict[str, str]:
     """Return an error's placeholders as a person reads them."""
     shown = dict(error.placeholders)
     if family := shown.get("family"):
-        shown["family"] = _FAMILY_NAMES.get(family, family)
+        shown["family"] = FAMILY_NAMES.get(family, family)
+    if (cost := shown.get("cost")) and (hass := async_get_hass_or_none()):
+        words = async_get_cached_translations(hass, hass.config.language, "selector", DOMAIN)
+        shown["cost"] = words.get(f"{_COST_WORDS}{cost}", cost)
     return shown
 
 

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,20 +15,29 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util import dt as dt_util
 
-from .calls import FAILURES, Call, CallEventType, CallUpdate
+from .address_book import address_book
+from .auto_answer import DEFAULT_AUTO_ANSWER_AFTER, AutoAnswer
+from .call_log import CallFilter, CallLog, LoggedCall, LogLimits
+from .calls import FAILURES, Call, CallAttempt, CallEventType, CallUpdate
 from .const import (
+    CONF_AUTO_ANSWER,
+    CONF_AUTO_ANSWER_AFTER,
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
     CONF_EXTENSION,
     CONF_FAMILY,
     CONF_GATEWAY,
+    CONF_SECOND_GATEWAY,
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
 )
+from .contacts import Contact, RingRule
+from .dialling import Dialler
 from .http import LiveStream, LiveStreams, StreamKind
 from .listening import Listening
+from .screening import Caller, ScreeningRules, Treatment
 from .sound import CallSound
 from .telephony.calls import (
     CallDirection,
@@ -36,6 +46,7 @@ from .telephony.calls import (
     EndReason,
     Family,
 )
+from .telephony.compatibility import Attempt
 from .telephony.engine.client import EngineClient
 from .telephony.engine.protocol import (
     CallConnected,
@@ -44,9 +55,11 @@ from .telephony.engine.protocol import (
     CallHeld,
     CallIncoming,
     CallQuality,
+    Dialled,
     DtmfReceived,
     FamilyChoice,
     LineConfig,
+    PathsChanged,
     RegistrationChanged,
     RegistrationState,
     SoundCodec,
@@ -59,10 +72,10 @@ from .telephony.errors import (
     CallUnknownError,
     EngineLostError,
     GatewaySilentError,
-    NumberEmergencyError,
+    LineBusyError,
     TelephonyError,
 )
-from .telephony.numbers import is_emergency, normalize
+from .telephony.paths import Paths
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -85,6 +98,8 @@ class LineState:
     family: Family | None = None
     gateway_address: str | None = None
     local_address: str | None = None
+    domain: str | None = None
+    paths: Paths = field(default_factory=Paths)
     error: TelephonyError | None = None
     call: Call | None = None
 
@@ -105,6 +120,7 @@ def line_config(data: Mapping[str, Any], options: Mapping[str, Any]) -> LineConf
         family=FamilyChoice(data.get(CONF_FAMILY, FamilyChoice.AUTOMATIC)),
         call_waiting=options.get(CONF_CALL_WAITING, False),
         codecs=_codecs(options.get(CONF_CODECS, ())),
+        second_gateway=options.get(CONF_SECOND_GATEWAY) or None,
     )
 
 
@@ -137,20 +153,30 @@ class Line:
         self.number_to_dial = ""
         self.door_phones = frozenset(entry.options.get(CONF_DOOR_PHONES, ()))
         self.finished: deque[CallUpdate] = deque(maxlen=_REMEMBERED_CALLS)
+        self.log = CallLog(hass, entry.entry_id, LogLimits.of(entry.options))
         self.streams = streams
         self.listening = Listening(hass, self)
+        self._book = address_book(hass)
+        self._rules = (entry.options, ScreeningRules.of(entry.options))
         self._calls: dict[str, Call] = {}
+        self._kept_away: dict[str, Call] = {}
         self._sounds: dict[str, CallSound] = {}
         self._hearing: dict[int, CallSound] = {}
         self._live: dict[tuple[str, StreamKind], LiveStream] = {}
         self._state_listeners: list[StateListener] = []
-        self._call_listeners: list[CallListener] = []
+        auto_answer = AutoAnswer(hass, self._auto_answer_delay, self._answer_by_itself)
+        # The log comes first: who is told of a call finds it there.
+        self._call_listeners: list[CallListener] = [
+            self.log.call_updated,
+            auto_answer.call_updated,
+        ]
         self._waiting: dict[str, list[asyncio.Future[Call]]] = {}
         self._first_outcome: asyncio.Future[None] | None = None
         self._down = False
         self._dialling = 0
         self._early: list[CallEvent] = []
         self._engine_losses = 0
+        self.dialler = Dialler(self)
 
     @property
     def id(self) -> str:
@@ -164,6 +190,7 @@ class Line:
         outcome in FIRST_REGISTRATION_SECONDS that is GatewaySilentError.
         """
         config = line_config(self.entry.data, self.entry.options)
+        await self.log.async_load()
         self._first_outcome = self.hass.loop.create_future()
         try:
             async with asyncio.timeout(FIRST_REGISTRATION_SECONDS):
@@ -177,16 +204,21 @@ class Line:
     async def async_stop(self) -> None:
         """Hang up, un-register, and end every live stream."""
         await self.listening.async_stop()
+        for call in tuple(self.dialler.borrowed_calls()):
+            with suppress(TelephonyError):
+                await self.client.hang_up(call)
         try:
             await self.client.remove_line(self.id)
         except TelephonyError as error:
             _LOGGER.debug("Line %s was not removed in good order: %s", self.entry.title, error)
         self.end_calls()
         await self.streams.async_ended()
+        await self.log.async_close()
 
     @callback
     def end_calls(self) -> None:
         """Note that every call is over because the line is taken down."""
+        self.dialler.close()
         self._end_all(EndReason.LINE_CLOSED)
 
     @callback
@@ -212,6 +244,7 @@ class Line:
                 family=event.family or self.state.family,
                 gateway_address=event.gateway_address or self.state.gateway_address,
                 local_address=event.local_address or self.state.local_address,
+                domain=event.domain or self.state.domain,
                 error=error,
             )
         )
@@ -225,18 +258,22 @@ class Line:
                 self.entry.async_start_reauth(self.hass)
 
     @callback
+    def paths_changed(self, event: PathsChanged) -> None:
+        """Take over which families reach the gateway."""
+        self._set(replace(self.state, paths=event.paths))
+
+    @callback
     def call_event(self, event: CallEvent) -> None:
         """Take over what happened to a call."""
         if isinstance(event, CallIncoming):
-            self._add(Call.incoming(event), CallEventType.INCOMING)
+            self._incoming(self._known(Call.incoming(event)))
             return
         call = self._calls.get(event.call)
         if call is None:
-            # The engine may be faster than the answer to our own command.
-            if self._dialling:
-                self._early.append(event)
+            self._event_of_no_call(event)
             return
         at = datetime.fromtimestamp(event.at, UTC)
+        self.dialler.heard(event)
         match event:
             case CallConnected():
                 self._connected(call, at)
@@ -252,7 +289,10 @@ class Line:
             case CallQuality():
                 self._note_quality(call, event.quality)
             case CallEnded():
-                self._end(call, at, event.ending)
+                call = self.dialler.finished(call, event.ending)
+                self._replace(call)
+                if not self.dialler.goes_on(call, event.ending):
+                    self._end(call, at, event.ending)
 
     @callback
     def sound(self, frame: SoundFrame) -> None:
@@ -268,27 +308,92 @@ class Line:
         self._early.clear()
         self._end_all(EndReason.ENGINE_LOST)
         self._set(
-            replace(self.state, registration=RegistrationState.UNREGISTERED, call=None, error=error)
+            replace(
+                self.state,
+                registration=RegistrationState.UNREGISTERED,
+                paths=Paths(),
+                call=None,
+                error=error,
+            )
         )
         if self._first_outcome is None:
             self._log_down(error)
 
-    async def async_dial(self, number: str) -> Call:
+    async def async_dial(
+        self, number: str, *, person: bool = False, show_number: bool = False
+    ) -> Call:
         """Place a call to what a person wrote; returns it when the INVITE is sent.
 
-        Raises NumberInvalidError, NumberEmergencyError, and what the engine answers.
+        ``person`` tells that no automation asks. ``show_number`` lets it be placed once more
+        with 186 if the callee refuses withheld numbers. Raises why it cannot be placed, and
+        what the engine answers.
         """
-        digits = normalize(number)
-        if is_emergency(digits):
-            raise NumberEmergencyError(number=number)
+        dialled = self.dialler.async_dial(number, person=person, show_number=show_number)
         # An automation that is stopped must not leave a call that nobody knows.
         return await asyncio.shield(
-            self.entry.async_create_task(self.hass, self._dial(digits), f"{DOMAIN} dial")
+            self.entry.async_create_task(self.hass, dialled, f"{DOMAIN} dial")
         )
 
-    async def async_answer(self) -> Call:
-        """Answer the incoming call that rings."""
-        call = self._ringing()
+    async def async_place(
+        self,
+        attempt: Attempt,
+        told: CallAttempt,
+        *,
+        mu_law_only: bool,
+        placed: Callable[[Call], None],
+        continues: Call | None,
+    ) -> Call:
+        """Send one INVITE, for a new call or for one that ``continues`` after a refusal.
+
+        ``placed`` hears of the call before anybody else. Raises what the engine answers.
+        """
+        losses = self._engine_losses
+        self._dialling += 1
+        try:
+            dialled = await self.client.dial(
+                attempt.line,
+                attempt.digits,
+                mu_law_only=mu_law_only,
+                as_line=self.id,
+                as_call=continues.id if continues else None,
+            )
+            if losses != self._engine_losses:
+                raise EngineLostError
+            if continues:
+                call = self._continued(continues, dialled, told)
+                placed(call)
+            else:
+                call = self._known(Call.outgoing(dialled, attempt.digits, dt_util.utcnow(), told))
+                placed(call)
+                self._add(call, CallEventType.OUTGOING)
+        finally:
+            self._dialling -= 1
+            early, self._early = self._early, []
+            for event in early:
+                self.call_event(event)
+        return self._latest(call)
+
+    @callback
+    def end_call(self, call: Call, ending: Ending) -> None:
+        """Note that a call is over of which no INVITE is out."""
+        if current := self._calls.get(call.id):
+            self._end(current, dt_util.utcnow(), ending)
+
+    @callback
+    def show_number_to_dial(self, number: str) -> None:
+        """Keep the number that a person entered, and tell what becomes of calling it."""
+        self.number_to_dial = number
+        self.refresh()
+
+    @callback
+    def refresh(self) -> None:
+        """Tell the listeners of the state that something beside it has changed."""
+        for listener in tuple(self._state_listeners):
+            listener()
+
+    async def async_answer(self, call_id: str | None = None) -> Call:
+        """Answer the incoming call that rings, or just this one."""
+        call = self._ringing(call_id)
         await self.client.answer(call.id)
         if (current := self._calls.get(call.id)) and current.answered is None:
             self._answered(current, dt_util.utcnow())
@@ -304,7 +409,10 @@ class Line:
         """End the call, whatever its state."""
         if (call := self.state.call) is None:
             raise CallUnknownError
-        await self.client.hang_up(call.id)
+        if self.dialler.give_up(call):
+            self.end_call(call, Ending(reason=EndReason.CANCELLED_HERE))
+        else:
+            await self.client.hang_up(call.id)
         return self._latest(call)
 
     async def async_hold(self, *, held: bool) -> Call:
@@ -375,11 +483,58 @@ class Line:
 
     @callback
     def is_door_phone(self, call: Call) -> bool:
-        """Tell whether the owner named the caller as a door phone."""
+        """Tell whether the owner named the caller as a door phone, here or in the address book."""
+        if call.contact and call.contact.ring_rule is RingRule.DOOR_PHONE:
+            return True
         return call.number is not None and call.number in self.door_phones
 
+    async def async_mark_calls_seen(self) -> None:
+        """Note that a person has seen the missed calls."""
+        self.log.mark_seen(CallFilter())
+
+    @property
+    def rules(self) -> ScreeningRules:
+        """Return which calls ring, as the options are now."""
+        if self._rules[0] is not self.entry.options:
+            self._rules = (self.entry.options, ScreeningRules.of(self.entry.options))
+        return self._rules[1]
+
     @callback
-    def who(self, call: Call) -> str:
+    def set_option(self, key: str, *, value: bool) -> None:
+        """Keep an option that takes effect at once; nothing is set up anew."""
+        self.hass.config_entries.async_update_entry(
+            self.entry, options={**self.entry.options, key: value}
+        )
+
+    async def async_change_family(self, family: FamilyChoice) -> None:
+        """Let the line use other families, once the gateway has agreed.
+
+        Raises LineBusyError while there is a call, and a RegistrationError if the gateway does
+        not agree; then all stays as it is.
+        """
+        data = {**self.entry.data, CONF_FAMILY: family.value}
+        config = line_config(data, self.entry.options)
+        if self._calls or self._kept_away:
+            raise LineBusyError
+        await self.client.probe(config)
+        if self._calls or self._kept_away:
+            raise LineBusyError
+        self.hass.config_entries.async_update_entry(self.entry, data=data)
+        await self.client.add_line(self.id, config, self)
+
+    @callback
+    def contact(self, number: str | None) -> Contact | None:
+        """Return who has a number in the address book."""
+        return self._book.find(number, self.id)
+
+    @callback
+    def picture(self, call: Call | LoggedCall) -> str | None:
+        """Return the picture that the address book has of the other side now."""
+        contact = self.contact(call.number)
+        return contact.picture if contact else None
+
+    @callback
+    def who(self, call: Call | LoggedCall) -> str:
         """Return who is on the other side, in words: a name, a number, or why there is none."""
         if shown := call.name or call.formatted_number:
             return shown
@@ -388,26 +543,31 @@ class Line:
         )
         return words.get(f"{_CALLER_ID_WORDS}{call.caller_id}", call.caller_id.value)
 
-    async def _dial(self, digits: str) -> Call:
-        """Place a call and begin to keep it."""
-        losses = self._engine_losses
-        self._dialling += 1
-        try:
-            dialled = await self.client.dial(self.id, digits)
-            if losses != self._engine_losses:
-                raise EngineLostError
-            call = Call.outgoing(dialled, digits, dt_util.utcnow())
-            self._add(call, CallEventType.OUTGOING)
-        finally:
-            self._dialling -= 1
-            early, self._early = self._early, []
-            for event in early:
-                self.call_event(event)
-        return self._latest(call)
+    def _continued(self, call: Call, dialled: Dialled, told: CallAttempt) -> Call:
+        """Keep a call that goes on with another INVITE; sound has another channel from now on."""
+        self._hearing.pop(call.channel, None)
+        call = replace(
+            self._calls.get(call.id, call),
+            channel=dialled.channel,
+            family=dialled.family,
+            attempts=(*call.attempts, told),
+        )
+        if call.id in self._calls:
+            self._replace(call)
+            self._current_changed()
+            if sound := self._sounds.get(call.id):
+                self._hearing[call.channel] = sound
+        return call
 
-    def _ringing(self) -> Call:
+    def _known(self, call: Call) -> Call:
+        """Return a call with the contact who is on the other side."""
+        return call.known_as(self.contact(call.number))
+
+    def _ringing(self, call_id: str | None = None) -> Call:
         """Return the incoming call that rings."""
         for call in self._calls.values():
+            if call_id is not None and call.id != call_id:
+                continue
             if call.state is CallState.RINGING and call.answered is None:
                 return call
         raise CallNotRingingError
@@ -440,7 +600,71 @@ class Line:
         self.state = replace(self.state, call=self._current())
         self._tell(event, call)
         if self.state != before:
-            self._state_changed()
+            self.refresh()
+
+    def _event_of_no_call(self, event: CallEvent) -> None:
+        """Take what is told of a call that does not ring, or that is not known yet."""
+        if event.call not in self._kept_away:
+            # The engine may be faster than the answer to our own command.
+            if self._dialling:
+                self._early.append(event)
+        elif isinstance(event, CallEnded):
+            at = datetime.fromtimestamp(event.at, UTC)
+            self._end_kept_away(event.call, at, event.ending)
+
+    def _incoming(self, call: Call) -> None:
+        """Let a call ring, or keep it away."""
+        caller = Caller(
+            kind=call.caller_id,
+            number=call.number,
+            internal=call.internal,
+            contact=call.contact,
+            door_phone=self.is_door_phone(call),
+        )
+        screening = self.rules.judge(caller)
+        if screening.treatment is Treatment.RING:
+            self._add(call, CallEventType.INCOMING)
+            return
+        call = self._kept_away[call.id] = replace(call, screening=screening)
+        if screening.blocked:
+            self._tell(CallEventType.BLOCKED, call)
+        else:
+            self.log.note(call)
+        if screening.treatment is Treatment.REJECT:
+            self.entry.async_create_task(
+                self.hass, self._reject_blocked(call), f"{DOMAIN} reject {call.id}"
+            )
+
+    async def _reject_blocked(self, call: Call) -> None:
+        """Tell the gateway that a blocked call is not taken here."""
+        try:
+            await self.client.reject(call.id, self.rules.status)
+        except TelephonyError as error:
+            _LOGGER.debug("Blocked call %s cannot be rejected: %s", call.id, error)
+
+    def _end_kept_away(self, call_id: str, at: datetime, ending: Ending) -> None:
+        """Note that a call is over which did not ring; a blocked one was told of before."""
+        finished = self._kept_away.pop(call_id).finished(at, ending)
+        if finished.screening.blocked:
+            self.log.note(finished)
+            update = CallUpdate(type=CallEventType.BLOCKED, call=finished, who=self.who(finished))
+        else:
+            update = self._tell(finished.final_event(), finished)
+        self.finished.append(update)
+
+    def _auto_answer_delay(self) -> float | None:
+        """Return after how many seconds a call is answered by itself, None if it is not."""
+        talking = any(call.answered or call.connected for call in self._calls.values())
+        if talking or not self.entry.options.get(CONF_AUTO_ANSWER, False):
+            return None
+        return float(self.entry.options.get(CONF_AUTO_ANSWER_AFTER, DEFAULT_AUTO_ANSWER_AFTER))
+
+    async def _answer_by_itself(self, call_id: str) -> None:
+        """Answer a call that nobody took."""
+        try:
+            await self.async_answer(call_id)
+        except TelephonyError as error:
+            _LOGGER.warning("Call %s cannot be answered by itself: %s", call_id, error)
 
     def _replace(self, call: Call) -> None:
         """Keep a call as it is now."""
@@ -463,6 +687,7 @@ class Line:
             return
         if call.direction is CallDirection.INCOMING and call.answered is None:
             self._answered(call, at)
+        self._replace(self.dialler.connected(self._calls[call.id]))
         connected = replace(
             self._calls[call.id],
             state=CallState.TALKING,
@@ -492,6 +717,7 @@ class Line:
         update = self._tell(finished.final_event(), finished)
         self.finished.append(update)
         self._current_changed()
+        self.dialler.ended(finished)
         self._settle(finished)
         self._hearing.pop(call.channel, None)
         if sound := self._sounds.pop(call.id, None):
@@ -504,6 +730,8 @@ class Line:
         """Note that every call is over, for a reason that is not the calls' own."""
         for call in tuple(self._calls.values()):
             self._end(call, dt_util.utcnow(), Ending(reason=reason))
+        for call_id in tuple(self._kept_away):
+            self._end_kept_away(call_id, dt_util.utcnow(), Ending(reason=reason))
 
     def _settle(self, call: Call) -> None:
         """Tell who waits for the outcome of a call."""
@@ -531,12 +759,7 @@ class Line:
         if state == self.state:
             return
         self.state = state
-        self._state_changed()
-
-    def _state_changed(self) -> None:
-        """Tell the listeners of the state."""
-        for listener in tuple(self._state_listeners):
-            listener()
+        self.refresh()
 
     async def _stream_sound(self, call_id: str, *, enabled: bool, near: bool) -> None:
         """Have the engine send a call's sound, or not any more; a call that is over has none."""

@@ -41,10 +41,9 @@ class NumberText(HikariEntity, RestoreText):
         """Take back the number from before the restart."""
         await super().async_added_to_hass()
         if (last := await self.async_get_last_text_data()) and last.native_value:
-            self.line.number_to_dial = last.native_value
+            self.line.show_number_to_dial(last.native_value)
 
     @override
     async def async_set_value(self, value: str) -> None:
         """Keep the number for the dial button."""
-        self.line.number_to_dial = value
-        self.async_write_ha_state()
+        self.line.show_number_to_dial(value)

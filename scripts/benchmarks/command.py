@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.benchmarks import (
+    calls,
+    dialling,
     digits,
     drift,
     endurance,
@@ -51,10 +53,14 @@ PARTS = (
     Part(names=(*_RTP, *(f"{name}_in_process" for name in _RTP)), measure=sound.measure),
     Part(names=("rtp_to_http_ms",), measure=listeners.measure_latency),
     Part(names=("listeners_50",), measure=listeners.measure_crowd),
+    Part(names=("dial_to_invite_ms", "fallback_ms"), measure=dialling.measure),
     Part(names=("engine_restart_s",), measure=engine.measure_restart),
 )
-# These have an engine alone, without Home Assistant, or nothing but a piece of the product.
+# These have an engine alone, nothing but a piece of the product, or a Home Assistant of their own.
 ALONE = (
+    LonePart(names=("recorder_rows_per_call", "loop_block_ms_max"), measure=calls.measure),
+    LonePart(names=("contact_lookup_us",), measure=calls.measure_lookup),
+    LonePart(names=("verdict_us",), measure=dialling.measure_verdicts),
     LonePart(names=("register_ms",), measure=engine.measure_registration),
     LonePart(names=("cpu_pct", "rss_mib"), measure=load.measure_cost),
     LonePart(names=("packet_interval_ms",), measure=load.measure_intervals),

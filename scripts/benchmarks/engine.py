@@ -11,6 +11,7 @@ from custom_components.hikari_denwa.telephony.engine.client import EngineClient
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEvent,
     LineConfig,
+    PathsChanged,
     RegistrationChanged,
     RegistrationState,
     SoundFrame,
@@ -91,6 +92,9 @@ class _Outcomes:
 
     def sound(self, frame: SoundFrame) -> None:
         """Pass over sound."""
+
+    def paths_changed(self, event: PathsChanged) -> None:
+        """Pass over paths."""
 
     def engine_lost(self) -> None:
         """Pass over the end."""

@@ -72,6 +72,8 @@ class FarEndProcess:
         actions: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
             "where": self.where,
             "registered": self.registered,
+            "first_invite": self.first_invite,
+            "second_invite": self.second_invite,
             "ring": self.ring,
             "begin_call": self.begin_call,
             "listen": self.listen,
@@ -111,18 +113,37 @@ class FarEndProcess:
                         return {"at": seen.stamp.monotonic}
                 await asyncio.sleep(0.005)
 
-    async def ring(self, hold: float) -> dict[str, Any]:
+    async def first_invite(self, since: float) -> dict[str, Any]:
+        """Wait for the first INVITE after a monotonic moment; returns when it came."""
+        return {"at": await self._seen("in", "INVITE ", since)}
+
+    async def second_invite(self, since: float) -> dict[str, Any]:
+        """Wait for a 488 and the INVITE that follows it; returns when both were on the wire."""
+        refused = await self._seen("out", "SIP/2.0 488 ", since)
+        return {"refused": refused, "at": await self._seen("in", "INVITE ", refused)}
+
+    async def _seen(self, direction: str, start: str, since: float) -> float:
+        """Wait for the first message of a kind after a moment; returns when it was on the wire."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while True:
+                for seen in self._gateway.trace:
+                    fits = seen.direction == direction and seen.text.startswith(start)
+                    if fits and seen.time > since:
+                        return seen.time
+                await asyncio.sleep(0.002)
+
+    async def ring(self, hold: float, caller: str = CALLER) -> dict[str, Any]:
         """Ring for some seconds and give up; returns when the INVITE went and the 180 came."""
-        call = await self._gateway.ring(EXTENSION, caller=CALLER)
+        call = await self._gateway.ring(EXTENSION, caller=caller)
         await call.ringing(10)
         await asyncio.sleep(hold)
         await call.cancel()
         await call.ended(10)
         return _moments(call)
 
-    async def begin_call(self) -> dict[str, Any]:
+    async def begin_call(self, caller: str = CALLER) -> dict[str, Any]:
         """Ring, and leave it to the other side to answer."""
-        self._call = await self._gateway.ring(EXTENSION, caller=CALLER)
+        self._call = await self._gateway.ring(EXTENSION, caller=caller)
         await self._call.ringing(10)
         return _moments(self._call)
 
@@ -309,7 +330,7 @@ class FarEnd:
             self._process.kill()
             await self._process.wait()
 
-    async def ask(self, action: str, /, **arguments: float) -> dict[str, Any]:
+    async def ask(self, action: str, /, **arguments: float | str) -> dict[str, Any]:
         """Send a request and return its answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -326,7 +347,7 @@ class FarEnd:
 
 def _config() -> GatewayConfig:
     """Make a gateway with a crowd of extensions more than a home has."""
-    usual = GatewayConfig(v4_address=None)
+    usual = GatewayConfig()
     crowd = (
         Slot(number=number, user_id=f"00{number}", password=f"secret-{number}") for number in CROWD
     )

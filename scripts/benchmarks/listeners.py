@@ -83,12 +83,12 @@ async def measure_crowd(rig: Rig) -> list[Figure]:
     ]
     try:
         await asyncio.sleep(SETTLE_SECONDS)
-        await rig.watch_loop()
+        await rig.ask("time_loop", on=True)
         began, used = time.monotonic(), processor_seconds(pid)
         await asyncio.sleep(CROWD_SECONDS)
         spent = processor_seconds(pid) - used
         share = 100 * spent / (time.monotonic() - began)
-        held = await rig.loop_held()
+        held: float = (await rig.ask("time_loop", on=False))["seconds"]
         if any(task.done() for task in tasks):
             raise RigError("a listener went away")
     finally:

@@ -14,6 +14,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEvent,
     CallIncoming,
     LineConfig,
+    PathsChanged,
     RegistrationChanged,
     RegistrationState,
     SoundDirection,
@@ -60,6 +61,9 @@ class Ears:
         """Keep what the far side says."""
         if self.keeps and frame.direction is SoundDirection.FAR:
             self.heard.append((time.time(), frame))
+
+    def paths_changed(self, event: PathsChanged) -> None:
+        """Pass over paths."""
 
     def engine_lost(self) -> None:
         """Go on: the measurement will run out of time."""

@@ -40,6 +40,18 @@ class Rig:
             "call_service", domain=COMPONENT, service=action, service_data=data
         )
 
+    async def ask(self, action: str, **data: object) -> dict[str, Any]:
+        """Perform an action of the component, and return its response."""
+        answer = await self.client.command(
+            "call_service",
+            domain=COMPONENT,
+            service=action,
+            service_data=data,
+            return_response=True,
+        )
+        response: dict[str, Any] = answer["response"]
+        return response
+
     async def call(self) -> None:
         """Ring, and answer at Home Assistant."""
         await self.far_end.ask("begin_call")
@@ -49,24 +61,8 @@ class Rig:
 
     async def stamps(self) -> list[dict[str, float]]:
         """Take the times at which Home Assistant had read incoming calls."""
-        taken: list[dict[str, float]] = (await self._ask("stamps"))["taken"]
+        taken: list[dict[str, float]] = (await self.ask("stamps"))["taken"]
         return taken
-
-    async def watch_loop(self) -> None:
-        """Begin to measure how long Home Assistant's event loop is held."""
-        await self.perform("watch")
-
-    async def loop_held(self) -> float:
-        """Return the longest time in seconds since ``watch_loop``."""
-        held: float = (await self._ask("watched"))["held"]
-        return held
-
-    async def _ask(self, action: str) -> Any:
-        """Perform an action of the component and return its response."""
-        answer = await self.client.command(
-            "call_service", domain=COMPONENT, service=action, return_response=True
-        )
-        return answer["response"]
 
     @contextlib.asynccontextmanager
     async def blocked_loop(self) -> AsyncIterator[None]:
@@ -89,11 +85,11 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def rig() -> AsyncIterator[Rig]:
+async def rig(configuration: str = "") -> AsyncIterator[Rig]:
     """Start the far end and a Home Assistant, and set the integration up by its config flow."""
     folder = environment.CACHE / "bench" / "config"
     options = HomeAssistantOptions(
-        configuration=_CONFIGURATION,
+        configuration=_CONFIGURATION + configuration,
         components={COMPONENT: _COMPONENT_FOLDER},
         log_level="warning",
     )

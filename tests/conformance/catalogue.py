@@ -5,6 +5,7 @@ from . import (
     dialogs,
     incoming,
     media_changes,
+    moving,
     outgoing,
     recovery,
     registration,
@@ -21,5 +22,6 @@ MODULES = (
     dialogs,
     sound,
     media_changes,
+    moving,
     recovery,
 )

@@ -10,8 +10,15 @@ from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher,
 from custom_components.hikari_denwa.telephony.engine.client import EngineClient
 from custom_components.hikari_denwa.telephony.errors import EngineStartError
 
+from . import engine_with_names
+
 BACKENDS = ("native",)
 END_SECONDS = 10
+
+
+def launcher(backend: str) -> ChildLauncher:
+    """Return what starts an engine that knows that name."""
+    return ChildLauncher(backend=backend, script=Path(engine_with_names.__file__))
 
 
 @dataclass
@@ -68,7 +75,7 @@ class SharedEngine:
         self._started += 1
         folder = self.folder / str(self._started)
         folder.mkdir(mode=0o700)
-        arguments = ChildLauncher(backend=self.backend)._arguments(folder)
+        arguments = launcher(self.backend)._arguments(folder)
         self._socket = Path(arguments[arguments.index("--socket") + 1])
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(

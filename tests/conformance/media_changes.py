@@ -1,6 +1,7 @@
 """Scenarios of RTP that is unusual, moves, or comes from elsewhere, and of other codecs."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,18 +9,29 @@ from itertools import count, pairwise
 
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallConnected,
+    CallIncoming,
     CallQuality,
+    Dialled,
     DtmfReceived,
     SoundCodec,
     SoundDirection,
 )
-from tests.home_gateway.config import Family
+from tests.home_gateway.call import Call
+from tests.home_gateway.config import Family, GatewayConfig, MediaConfig
 from tests.home_gateway.recording import build_rtp
-from tests.home_gateway.sdp import TELEPHONE_EVENT_OFFER, Offer
+from tests.home_gateway.sdp import G722_FIRST_OFFER, TELEPHONE_EVENT_OFFER, Offer
 from tests.home_gateway.sources import Nothing, Silence, Tone
 from tests.home_gateway.tones import encode, pack, sines, tone_level
 
-from .sound import ABSENT_DBM0, HERTZ_HERE, HERTZ_THERE, heard, hears_the_tone, tone_frames
+from .sound import (
+    ABSENT_DBM0,
+    CLEAR_DBM0,
+    HERTZ_HERE,
+    HERTZ_THERE,
+    heard,
+    hears_the_tone,
+    tone_frames,
+)
 from .stage import Stage, scenario
 
 STRANGER = "127.0.0.2"
@@ -27,7 +39,9 @@ COMFORT_NOISE, TELEPHONE_EVENT = 13, 101
 SENDER_REPORT, RECEIVER_REPORT, SOURCE_DESCRIPTION = 200, 201, 202
 END_BIT = 0x80
 HEADER = 12
+HALF_SECOND = 8000
 ALAW_OFFER = Offer(formats=("8", "0"))
+WIDEBAND = (SoundCodec.G722, SoundCodec.PCMU)
 NOISE_OFFER = Offer(formats=("0", "13"))
 
 
@@ -250,6 +264,103 @@ async def keeps_to_mulaw_unless_told(stage: Stage) -> None:
     await asyncio.sleep(0.3)
     assert {packet.payload_type for packet in call.received.packets} == {0}
     await stage.hung_up_there(call, incoming.call)
+
+
+async def _talks_both_ways(
+    stage: Stage, call: Call, talk: CallIncoming | Dialled, payload_type: int
+) -> None:
+    """Hear a tone and a key each way, all under one payload type; then the far side hangs up."""
+    call.play(Tone(HERTZ_THERE))
+    await stage.client.stream_sound(talk.call, enabled=True)
+    for frame in tone_frames(HERTZ_HERE, 40):
+        stage.client.play(talk.channel, frame)
+    await asyncio.sleep(0.9)
+    await hears_the_tone(stage, 25)
+    await _hears_a_key(stage, call)
+    await stage.client.send_dtmf(talk.call, "4")
+    await stage.hung_up_there(call, talk.call)
+    # Not before: this decodes all of it at once, and the call's sound would stop meanwhile.
+    assert call.received.detected_digits() == "4"
+    spoken = await stage.line.event(CallConnected, call=talk.call)
+    assert {packet.payload_type for packet in call.received.packets} == {payload_type}, spoken
+    pcm = call.received.pcm()
+    parts = (pcm[start : start + HALF_SECOND] for start in range(0, len(pcm), HALF_SECOND))
+    assert max(tone_level(part, HERTZ_HERE) for part in parts) > CLEAR_DBM0
+
+
+async def _hears_a_key(stage: Stage, call: Call) -> None:
+    """Press a key there until it is heard: a busy machine may tear a press."""
+    for _ in range(5):
+        call.send_digits("7")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await stage.line.event(DtmfReceived)
+            break
+    assert {each.digit for each in stage.line.events if isinstance(each, DtmfReceived)} == {"7"}
+
+
+@scenario("RFC 3551 §4.5.2, ITU-T G.722; house rule (G.722 when on)", registers=False)
+async def speaks_g722_when_it_may(stage: Stage) -> None:
+    """With the option on, G.722 is taken when the gateway puts it first."""
+    await stage.register(replace(stage.config(), codecs=WIDEBAND))
+    call, incoming = await stage.talking(offer=G722_FIRST_OFFER)
+    connected = await stage.line.event(CallConnected, call=incoming.call)
+    await _talks_both_ways(stage, call, incoming, 9 if connected.codec == "G722" else 0)
+
+
+@scenario("RFC 3264 §6; facts §2.1 (µ-law alone)")
+async def keeps_to_mulaw_beside_g722(stage: Stage) -> None:
+    """Without the option µ-law is answered even where G.722 stands first."""
+    call, incoming = await stage.talking(offer=G722_FIRST_OFFER)
+    await _talks_both_ways(stage, call, incoming, 0)
+
+
+@scenario(
+    "RFC 3264 §5, §6.1; house rule (G.722 when on)",
+    GatewayConfig(media=MediaConfig(codecs=("9", "0"))),
+    registers=False,
+)
+async def offers_g722_when_it_may(stage: Stage) -> None:
+    """With the option on, a gateway that takes G.722 hears it, and hold keeps to it."""
+    await stage.register(replace(stage.config(), codecs=WIDEBAND))
+    call, dialled = await stage.connected("0451110002")
+    connected = await stage.line.event(CallConnected, call=dialled.call)
+    wanted = 9 if connected.codec == "G722" else 0
+    await stage.client.hold(dialled.call, held=True)
+    await stage.client.hold(dialled.call, held=False)
+    await _talks_both_ways(stage, call, dialled, wanted)
+
+
+@scenario("RFC 3264 §6.1, RFC 3551 §4.5.14; house rule (G.722 when on)", registers=False)
+async def falls_back_to_mulaw(stage: Stage) -> None:
+    """With the option on, a gateway that takes µ-law alone hears that."""
+    await stage.register(replace(stage.config(), codecs=(*WIDEBAND, SoundCodec.PCMA)))
+    call, dialled = await stage.connected("0451110002")
+    await _talks_both_ways(stage, call, dialled, 0)
+
+
+@scenario(
+    "RFC 3264 §5, §6.1; house rule (A-law when on)",
+    GatewayConfig(media=MediaConfig(codecs=("8",))),
+    registers=False,
+)
+async def offers_alaw_when_it_may(stage: Stage) -> None:
+    """With the option on, even a gateway that takes nothing but A-law can be called."""
+    await stage.register(replace(stage.config(), codecs=(SoundCodec.PCMU, SoundCodec.PCMA)))
+    call, dialled = await stage.connected("0451110002")
+    await _talks_both_ways(stage, call, dialled, 8)
+
+
+@scenario(
+    "RFC 3264 §5; facts §2.1 (µ-law alone)",
+    GatewayConfig(media=MediaConfig(codecs=("9", "8", "0"))),
+)
+async def offers_mulaw_alone(stage: Stage) -> None:
+    """Without the option nothing else is offered, whatever the gateway would take."""
+    call, dialled = await stage.connected("0451110002")
+    assert call.dialling.offer.audio
+    assert call.dialling.offer.audio.formats == ("0",)
+    await _talks_both_ways(stage, call, dialled, 0)
 
 
 @scenario("RFC 3550 §6.4, §6.5.1; house rule (RTCP)")

@@ -14,6 +14,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallQuality,
     Dialled,
     LineConfig,
+    PathsChanged,
     RegistrationChanged,
     RegistrationState,
     SoundFrame,
@@ -112,6 +113,9 @@ class Line:
         self.frames.append(frame)
         self._told.set()
 
+    def paths_changed(self, event: PathsChanged) -> None:
+        """Pass over paths."""
+
     def engine_lost(self) -> None:
         """Count it."""
         self.losses += 1
@@ -168,6 +172,11 @@ class Stage:
     def is_v6(self) -> bool:
         """Whether the leg is IPv6."""
         return self.family is Family.V6
+
+    @property
+    def bound(self) -> list[Family]:
+        """The families over which the gateway can make the line ring now."""
+        return [binding.family for binding in self.gateway.bindings("3")]
 
     def config(
         self, extension: str = "3", *, password: str | None = None, user_id: str | None = None

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher
 from custom_components.hikari_denwa.telephony.engine.client import EngineClient
 from tests.home_gateway.config import Family
 from tests.home_gateway.gateway import HomeGateway
 
 from .catalogue import MODULES
 from .document import PAGE, page_with_tables
-from .engine import BACKENDS, SharedEngine, Visitor
+from .engine import BACKENDS, SharedEngine, Visitor, launcher
 from .stage import SCENARIOS, Line, Scenario, Stage
 
 
@@ -34,11 +33,7 @@ async def test_scenario(
 ) -> None:
     """Play one scenario from its client's first word to its last."""
     async with HomeGateway(item.config) as gateway:
-        client = (
-            EngineClient(ChildLauncher(backend=backend))
-            if item.alone
-            else Visitor(engines[backend])
-        )
+        client = EngineClient(launcher(backend)) if item.alone else Visitor(engines[backend])
         await client.start()
         stage = Stage(gateway, client, family, Line(item.patience))
         try:

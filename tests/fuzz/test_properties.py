@@ -22,6 +22,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     FRAME_BYTES,
     DtmfReceived,
     Message,
+    SoundDirection,
     SoundFrame,
     decode,
     encode,
@@ -113,13 +114,15 @@ async def test_sound_ports(datagrams: list[bytes]) -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as gateway:
         gateway.bind(("::1", 0))
         session.set_remote("::1", gateway.getsockname()[1])
-        session.streaming = True
+        session.streaming = frozenset((SoundDirection.FAR,))
         session.start()
         for number, datagram in enumerate(datagrams):
             gateway.sendto(datagram, ("::1", session.local_port + number % 2))
             await asyncio.sleep(0)
-        await asyncio.sleep(0.03)
-        assert frames
+        told = len(frames)
+        async with asyncio.timeout(10):
+            while len(frames) < told + 2:  # noqa: ASYNC110 - frames come from a clock
+                await asyncio.sleep(0.005)
     session.close()
     loop.set_exception_handler(None)
     assert not failures

@@ -13,8 +13,10 @@ from .media import LINGER_SECONDS, MediaLeg
 from .message import Message, NameAddr
 from .recording import Recording
 from .sdp import (
+    CODECS,
     MIRRORED,
     Description,
+    Media,
     Offer,
     SdpError,
     build_sdp,
@@ -95,7 +97,7 @@ class Call:
         self._sdp_session = secrets.randbits(30)
         self._sdp_version = 1
         self._direction = "sendrecv"
-        self._formats: tuple[str, ...] = ("0",)
+        self._formats: tuple[str, ...] = ()
         self._session_timer: asyncio.TimerHandle | None = None
         self._pending_invite = False
         self._acks: dict[int, Message] = {}
@@ -296,14 +298,15 @@ class Call:
             return 400, b""
         self._check_origin(offer)
         audio = offer.audio
-        if audio is None or "0" not in audio.formats or audio.family is not self.family:
+        chosen = self._chosen(audio) if audio else ()
+        if audio is None or not chosen or audio.family is not self.family:
             return 488, b""
         changes = self.remote_sdp and offer.without_origin != self.remote_sdp.without_origin
         if changes and not self._exchange.config.calls.media_change:
             return 488, b""
         self.remote_sdp = offer
         self._direction = MIRRORED.get(audio.direction, audio.direction)
-        self._formats = ("0",)
+        self._formats = chosen
         body = self._describe()
         self._aim(offer)
         return 0, body
@@ -440,7 +443,7 @@ class Call:
         if audio.host in WILDCARDS:
             self._broken("RFC 4566 5.7 c=", f"{audio.host} is nobody's address")
         family = audio.family or self.family
-        types = tuple(int(name) for name in audio.formats if name.isdecimal())
+        types = tuple(int(name) for name in audio.formats if name in self._formats)
         ours = self._direction
         self._leg().aim(
             Peer(family, audio.host, audio.port),
@@ -448,6 +451,11 @@ class Call:
             sends=ours in {"sendrecv", "sendonly"} and audio.direction in {"sendrecv", "recvonly"},
             hears=ours in {"sendrecv", "recvonly"} and audio.direction in {"sendrecv", "sendonly"},
         )
+
+    def _chosen(self, audio: Media) -> tuple[str, ...]:
+        """Choose of an offer the first codec that is taken here, or was offered from here."""
+        taken = {*self._exchange.config.media.codecs, *self._formats} & CODECS
+        return next(((name,) for name in audio.formats if name in taken), ())
 
     def _describe(self, offer: Offer | None = None) -> bytes:
         """Write the gateway's session description; its version goes up when it changes."""

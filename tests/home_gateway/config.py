@@ -334,6 +334,9 @@ class MediaConfig:
     """RTP goes back to where the client's came from instead of its SDP address [?]."""
     telephone_event_in_answer: bool = False
     """101 is answered when offered: the network does [R], consumer gateways do not [R]."""
+    codecs: tuple[str, ...] = ("0",)
+    """Payload types of the codecs that are taken when a client offers them: 0 (PCMU), 8 (PCMA),
+    9 (G.722). PCMU alone [R]; the others are variants [A]."""
     ringback_level_dbm0: float = -16.0
     """Level of the Japanese ringing tone: 400 Hz, 16 Hz AM, 1 s on, 2 s off [general]."""
 

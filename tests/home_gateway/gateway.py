@@ -209,17 +209,25 @@ class HomeGateway:
         self, extension: str = "3", *, family: Family | None = None, within: float = 5.0
     ) -> Binding:
         """Wait until an extension is registered; raises TimeoutError."""
-        await self.until(lambda: bool(self._bindings(extension, family)), within)
-        return self._bindings(extension, family)[-1]
+        await self.until(lambda: bool(self.bindings(extension, family)), within)
+        return self.bindings(extension, family)[-1]
 
     async def unregistered(self, extension: str = "3", *, within: float = 5.0) -> None:
         """Wait until an extension has no binding left; raises TimeoutError."""
-        await self.until(lambda: not self._bindings(extension, None), within)
+        await self.until(lambda: not self.bindings(extension), within)
 
     def binding(self, extension: str = "3") -> Binding | None:
         """Return the newest binding of an extension."""
-        found = self._bindings(extension, None)
+        found = self.bindings(extension)
         return found[-1] if found else None
+
+    def bindings(self, extension: str = "3", family: Family | None = None) -> list[Binding]:
+        """Return the bindings of an extension, the newest last, of one family if given."""
+        return [
+            binding
+            for binding in self._registrar.bindings(extension)
+            if family is None or binding.family is family
+        ]
 
     async def next_call(self, *, after: int | None = None, within: float = 5.0) -> OutgoingCall:
         """Wait for a call that a client places; raises TimeoutError.
@@ -463,18 +471,10 @@ class HomeGateway:
             return Shape.INTERNAL
         return Shape.COMPACT if self.config.calls.compact_headers else Shape.OUTSIDE
 
-    def _bindings(self, extension: str, family: Family | None) -> list[Binding]:
-        """Return the bindings of an extension, of one family if given."""
-        return [
-            binding
-            for binding in self._registrar.bindings(extension)
-            if family is None or binding.family is family
-        ]
-
     def _binding_to_ring(self, extension: str, family: Family | None) -> Binding:
         """Return where to send an INVITE; raises NotRegisteredError."""
         slot = self.config.slot(extension)
-        found = self._bindings(extension, family)
+        found = self.bindings(extension, family)
         if slot is None or not found:
             raise NotRegisteredError(f"extension {extension} is not registered")
         if not slot.rings:

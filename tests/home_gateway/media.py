@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from .config import GatewayConfig, RtpFaults
-from .recording import Recording, RtpPacket, build_rtp, parse_rtp
+from .g722 import Codec
+from .recording import G722, Recording, RtpPacket, build_rtp, parse_rtp
 from .sources import SILENT_FRAME, Source
 from .tones import FRAME_SAMPLES, FRAME_SECONDS, encode
 from .transport import Peer, Stamp, UdpSocket
@@ -17,7 +18,7 @@ from .violations import Violations
 # A sender this late starts its clock anew instead of sending a burst.
 LATEST_SECONDS = 5.0
 GRACE_SECONDS = 0.3
-SOUND_TYPES = frozenset({0, 8, 9})
+SOUND_TYPES = frozenset({0, 8, G722})
 LINGER_SECONDS = 1.0
 
 
@@ -46,6 +47,7 @@ class MediaLeg:
         )
         self._target: Peer | None = None
         self._payload_type = 0
+        self._wideband = Codec()
         self._sends = False
         self._may_receive_since: float | None = None
         self._may_not_receive_since: float | None = None
@@ -77,7 +79,7 @@ class MediaLeg:
     ) -> None:
         """Take what was negotiated: where to send, with which type, and in which directions."""
         self._target = target
-        self._payload_type = next((number for number in payload_types if number in {0, 8}), -1)
+        self._payload_type = next((number for number in payload_types if number in SOUND_TYPES), -1)
         self._allowed_types |= frozenset(payload_types)
         self._sends = sends
         now = time.monotonic()
@@ -168,13 +170,19 @@ class MediaLeg:
             self._timestamp,
             self._ssrc,
             self._payload_type,
-            encode(self._payload_type, frame),
+            self._encoded(frame),
             marker=self.sent == 0,
         )
         self._sequence += 1
         self._timestamp += FRAME_SAMPLES
         self.sent += 1
         self._send_impaired(self.dress(packet))
+
+    def _encoded(self, frame: bytes) -> bytes:
+        """Encode a frame; G.722 has a memory."""
+        if self._payload_type == G722:
+            return self._wideband.encode(frame)
+        return encode(self._payload_type, frame)
 
     def _next_frame(self) -> bytes | None:
         """Return the next frame, silence when everything was said."""
@@ -227,7 +235,7 @@ class MediaLeg:
             self.early_packets += 1
         if self._allowed_types and packet.payload_type not in self._allowed_types:
             self._tell("RFC 3264 6.1 RTP", f"payload type {packet.payload_type} not negotiated")
-        if packet.payload_type in {0, 8} and len(packet.payload) != FRAME_SAMPLES:
+        if packet.payload_type in SOUND_TYPES and len(packet.payload) != FRAME_SAMPLES:
             self._tell("a=ptime:20", f"{len(packet.payload)} samples in a packet")
         if self._target and packet.peer.host != self._target.host:
             self._tell("RTP source", f"{packet.peer} although SDP says {self._target}")

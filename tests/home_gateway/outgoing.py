@@ -167,7 +167,7 @@ class Reception:
             return Refusal(488, warning_headers(calls.family_warning))
         if number in EMERGENCY and not emergency_is_possible(family, audio.formats, calls.region):
             return Refusal(calls.emergency_refusal, warning_headers(calls.family_warning))
-        if "0" not in audio.formats:
+        if not set(audio.formats) & set(self._config.media.codecs):
             return Refusal(488, warning_headers(calls.codec_warning))
         if audio.port % 2 and calls.odd_rtp_port_refused:
             return Refusal(500)
@@ -354,14 +354,14 @@ class OutgoingCall(Call):
         self._enter(CallState.ANSWERED)
 
     def _media_answer(self) -> bytes:
-        """Answer the client's offer: PCMU, and 101 only when configured and offered."""
+        """Answer the client's offer: one codec, and 101 only when configured and offered."""
         offered = self.dialling.offer
         audio = offered.audio
         assert audio is not None
         if not self.local_sdp:
             events = self._exchange.config.media.telephone_event_in_answer
             extra = ("101",) if events and "101" in audio.formats else ()
-            self._formats = ("0", *extra)
+            self._formats = (*self._chosen(audio), *extra)
             mirrored = {"sendonly": "recvonly", "recvonly": "sendonly"}
             self._direction = mirrored.get(audio.direction, audio.direction)
             self._describe()

@@ -5,10 +5,12 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
+from .g722 import Codec
 from .tones import FRAME_SAMPLES, FRAME_SECONDS, decode, detect_dtmf, tone_level
 from .transport import Peer, Stamp
 
 RTP_HEADER = struct.Struct("!BBHII")
+G722 = 9
 HALF_SEQUENCE = 1 << 15
 SEQUENCE = 1 << 16
 # One packet more than the buffer's depth may wait, and one may just have come.
@@ -91,6 +93,7 @@ class Recording:
         """Begin empty."""
         self.packets: list[RtpPacket] = []
         self._unheard: deque[RtpPacket] = deque(maxlen=50)
+        self._wideband = Codec()
 
     def add(self, packet: RtpPacket) -> None:
         """Keep a packet."""
@@ -102,7 +105,7 @@ class Recording:
         if not self._unheard:
             return None
         packet = self._unheard.popleft()
-        pcm = decode(packet.payload_type, packet.payload)
+        pcm = _decoded(packet, self._wideband)
         return pcm if len(pcm) == 2 * FRAME_SAMPLES else None
 
     def between(self, since: float | None = None, until: float | None = None) -> list[RtpPacket]:
@@ -204,9 +207,10 @@ class Recording:
             return b""
         origin = packets[0].timestamp
         decoded: dict[int, bytes] = {}
+        wideband = Codec()
         for packet in packets:
             offset = (packet.timestamp - origin + (1 << 31)) % (1 << 32) - (1 << 31)
-            decoded.setdefault(offset, decode(packet.payload_type, packet.payload))
+            decoded.setdefault(offset, _decoded(packet, wideband))
         begin = min(decoded)
         end = max(offset - begin + len(pcm) // 2 for offset, pcm in decoded.items())
         # A sender that jumps in time must not make this side fill gigabytes.
@@ -226,6 +230,13 @@ class Recording:
     def detected_digits(self, since: float | None = None, until: float | None = None) -> str:
         """Return the keys heard in the sound."""
         return detect_dtmf(self.pcm(since, until))
+
+
+def _decoded(packet: RtpPacket, wideband: Codec) -> bytes:
+    """Return the samples of a packet; of G.722 they want the order of sending."""
+    if packet.payload_type == G722:
+        return wideband.decode(packet.payload)
+    return decode(packet.payload_type, packet.payload)
 
 
 def _unwrapped(packets: list[RtpPacket]) -> list[tuple[int, float]]:

@@ -11,6 +11,7 @@ ENCODINGS = {
     "13": "CN/8000",
     "101": "telephone-event/8000",
 }
+CODECS = frozenset(("0", "8", "9"))
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 MIRRORED = {"sendonly": "recvonly", "recvonly": "sendonly"}
 ALLOWED_ANSWERS = {

@@ -132,7 +132,7 @@ def dtmf_pcm(
 
 
 def decode(payload_type: int, payload: bytes) -> bytes:
-    """Turn PCMU (0) or PCMA (8) into 16-bit samples; others become silence of 20 ms."""
+    """Turn PCMU (0) or PCMA (8) into 16-bit samples; what is no sound becomes silence of 20 ms."""
     if payload_type == 0:
         return audioop.ulaw2lin(payload, 2)
     if payload_type == 8:

@@ -1,5 +1,6 @@
 """What the tests inside Home Assistant share."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
@@ -10,8 +11,14 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.telephony.calls import Family
+from custom_components.hikari_denwa.telephony.engine.pjsua2.launcher import Pjsua2Launcher
+from custom_components.hikari_denwa.telephony.errors import TelephonyError
+from tests.loopback import loopback
 
 from .fake_engine import FakeEngine
+
+__all__ = ["loopback"]
 
 ENTRY_DATA: dict[str, Any] = {
     "gateway": "2001:db8::1",
@@ -48,6 +55,25 @@ def engine() -> Iterator[FakeEngine]:
     fake = FakeEngine()
     with patch("custom_components.hikari_denwa.engine.EngineClient", fake.make):
         yield fake
+
+
+@pytest.fixture
+async def families(
+    request: pytest.FixtureRequest, loopback: None, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Family, ...]:
+    """Have lines use the back end that was asked for; returns the families that it speaks."""
+    if request.config.getoption("backend") == "native":
+        return tuple(Family)
+    interpreter = os.environ.get("HIKARI_PJSUA2_PYTHON")
+    if not interpreter:
+        pytest.skip("HIKARI_PJSUA2_PYTHON names no Python with pjsua2")
+    launcher = Pjsua2Launcher(interpreter=interpreter)
+    try:
+        report = await launcher.probe()
+    except TelephonyError as error:
+        pytest.skip(f"the pjsua2 of {interpreter} cannot serve: {error}")
+    monkeypatch.setattr("custom_components.hikari_denwa.engine.NATIVE", launcher)
+    return report.families
 
 
 @pytest.fixture

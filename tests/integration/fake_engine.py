@@ -2,6 +2,8 @@
 
 import itertools
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from custom_components.hikari_denwa.telephony.calls import (
@@ -11,6 +13,7 @@ from custom_components.hikari_denwa.telephony.calls import (
     EndReason,
     Family,
 )
+from custom_components.hikari_denwa.telephony.engine.child import Launcher
 from custom_components.hikari_denwa.telephony.engine.client import LineListener
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallConnected,
@@ -21,6 +24,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     Dialled,
     DtmfReceived,
     LineConfig,
+    PathsChanged,
     Probed,
     RegistrationChanged,
     RegistrationState,
@@ -30,10 +34,21 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     Welcome,
 )
 from custom_components.hikari_denwa.telephony.errors import TelephonyError
+from custom_components.hikari_denwa.telephony.paths import Paths
 
 GATEWAY = "2001:db8::1"
 LOCAL = "2001:db8::1234:5678:9abc:def0"
 AT = 1_790_000_000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invite:
+    """What an INVITE that a real engine would have sent comes down to."""
+
+    line: str
+    number: str
+    family: Family
+    mu_law_only: bool
 
 
 class FakeEngine:
@@ -43,6 +58,8 @@ class FakeEngine:
         """Begin with a gateway that takes everything."""
         self.clients: list[FakeClient] = []
         self.start_error: TelephonyError | None = None
+        self.start_errors: dict[Launcher, TelephonyError] = {}
+        self.families: tuple[Family, ...] = (Family.IPV6, Family.IPV4)
         self.first: RegistrationChanged | None = None
         self.silent = False
         self.probe_error: TelephonyError | None = None
@@ -50,6 +67,7 @@ class FakeEngine:
         self.commands: list[tuple[Any, ...]] = []
         self.probed: list[LineConfig] = []
         self.early: list[Any] = []
+        self.invites: list[Invite] = []
         self.lose_while_dialling = False
 
     @property
@@ -58,11 +76,21 @@ class FakeEngine:
         (client,) = [client for client in self.clients if client.running]
         return client
 
-    def make(self) -> FakeClient:
+    def make(
+        self,
+        launcher: Launcher,
+        *,
+        on_lost: Callable[[], None] | None = None,
+        on_restored: Callable[[Welcome], None] | None = None,
+    ) -> FakeClient:
         """Make a client, as the integration would make a real one."""
-        client = FakeClient(self)
+        client = FakeClient(self, launcher, on_lost, on_restored)
         self.clients.append(client)
         return client
+
+    def has_sent(self, name: str, *arguments: Any) -> bool:
+        """Tell whether a command was asked for."""
+        return arguments in self.sent(name)
 
     def sent(self, name: str) -> list[tuple[Any, ...]]:
         """Return the arguments of all commands of a name."""
@@ -72,12 +100,23 @@ class FakeEngine:
 class FakeClient:
     """Has the methods of EngineClient that the integration uses."""
 
-    def __init__(self, engine: FakeEngine) -> None:
+    def __init__(
+        self,
+        engine: FakeEngine,
+        launcher: Launcher,
+        on_lost: Callable[[], None] | None,
+        on_restored: Callable[[Welcome], None] | None,
+    ) -> None:
         """Begin with nothing running."""
         self.engine = engine
+        self.launcher = launcher
+        self.on_lost = on_lost
+        self.on_restored = on_restored
         self.running = False
+        self.trying = False
         self.closed = False
         self.lines: dict[str, tuple[LineConfig, LineListener]] = {}
+        self.families: dict[str, Family] = defaultdict(lambda: Family.IPV6)
         self._last: dict[str, int] = defaultdict(int)
 
     @property
@@ -85,26 +124,52 @@ class FakeClient:
         """Return what an engine says of itself."""
         if not self.running:
             return None
-        return Welcome(id=1, version=1, backend="fake", families=(Family.IPV6,), pid=1)
+        families = self.engine.families
+        return Welcome(id=1, version=1, backend="fake", families=families, pid=1)
 
     async def start(self) -> Welcome:
         """Start."""
-        if self.engine.start_error:
-            raise self.engine.start_error
+        if error := self.engine.start_errors.get(self.launcher, self.engine.start_error):
+            raise error
         self.running = True
         assert self.welcome
         return self.welcome
 
+    async def keep_trying(self) -> None:
+        """Go on trying."""
+        self.trying = True
+
+    def hurry(self) -> None:
+        """Be ready at once."""
+        self.restore()
+
+    def lose(self) -> None:
+        """Lose the engine, as a test wants it."""
+        self.running = False
+        for _, listener in tuple(self.lines.values()):
+            listener.engine_lost()
+        if self.on_lost:
+            self.on_lost()
+
+    def restore(self) -> None:
+        """Be there again, as a test wants it."""
+        self.running, self.trying = True, False
+        if self.on_restored and self.welcome:
+            self.on_restored(self.welcome)
+
     async def close(self) -> None:
         """Stop."""
-        self.running = False
+        self.running = self.trying = False
         self.closed = True
 
     async def add_line(self, line: str, config: LineConfig, listener: LineListener) -> None:
         """Tell the first outcome at once."""
         self.lines[line] = (config, listener)
         if not self.engine.silent:
-            listener.registration_changed(self.engine.first or registered(line))
+            first = self.engine.first or registered(line)
+            if first.family:
+                self.families[line] = first.family
+            listener.registration_changed(first)
 
     async def remove_line(self, line: str) -> None:
         """Forget the line."""
@@ -118,17 +183,35 @@ class FakeClient:
             raise self.engine.probe_error
         return Probed(id=2, family=Family.IPV6, gateway_address=GATEWAY, local_address=LOCAL)
 
-    async def dial(self, line: str, number: str) -> Dialled:
+    async def move_line(self, line: str, family: Family) -> None:
+        """Register over another family."""
+        self.command("move_line", line, family)
+        self.families[line] = family
+        self.lines[line][1].registration_changed(registered(line, family))
+
+    async def dial(
+        self,
+        line: str,
+        number: str,
+        *,
+        mu_law_only: bool = False,
+        as_line: str | None = None,
+        as_call: str | None = None,
+    ) -> Dialled:
         """Place a call."""
         self.command("dial", line, number)
+        family = self.families[line]
+        self.engine.invites.append(
+            Invite(line=line, number=number, family=family, mu_law_only=mu_law_only)
+        )
         self._last[line] += 1
-        call = f"out-{self._last[line]}"
-        listener = self.lines[line][1]
+        call = as_call or f"out-{self._last[line]}"
+        listener = self.lines[as_line or line][1]
         if self.engine.lose_while_dialling:
             listener.engine_lost()
         for event in self.engine.early:
             listener.call_event(event)
-        return Dialled(id=3, call=call, channel=100 + self._last[line], family=Family.IPV6)
+        return Dialled(id=3, call=call, channel=100 + self._last[line], family=family)
 
     async def answer(self, call: str) -> None:
         """Answer."""
@@ -165,17 +248,26 @@ class FakeClient:
         return self.lines[line or next(iter(self.lines))][1]
 
 
-def registered(line: str) -> RegistrationChanged:
-    """Return the event of a registration over IPv6."""
+def registered(
+    line: str, family: Family = Family.IPV6, *, domain: str | None = None
+) -> RegistrationChanged:
+    """Return the event of a registration."""
+    ipv6 = family is Family.IPV6
     return RegistrationChanged(
         at=AT,
         line=line,
         state=RegistrationState.REGISTERED,
-        family=Family.IPV6,
-        gateway_address=GATEWAY,
-        local_address=LOCAL,
+        family=family,
+        gateway_address=GATEWAY if ipv6 else "192.168.1.1",
+        local_address=LOCAL if ipv6 else "192.168.1.20",
         expires=3600,
+        domain=domain,
     )
+
+
+def paths_changed(line: str, paths: Paths) -> PathsChanged:
+    """Return the event of other paths."""
+    return PathsChanged(at=AT, line=line, paths=paths)
 
 
 def not_registered(

@@ -9,7 +9,7 @@ from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant, State, callback
 
 from custom_components.hikari_denwa.const import DOMAIN
-from custom_components.hikari_denwa.engine import shared_engine
+from custom_components.hikari_denwa.engine import engine_keeper
 from tests.home_gateway.config import Family
 from tests.home_gateway.gateway import HomeGateway
 
@@ -63,7 +63,9 @@ class House:
         """Wait for an event of the line; returns its attributes."""
 
         def found() -> list[State]:
-            return [event for event in self.events if event.attributes["event_type"] == event_type]
+            return [
+                event for event in self.events if event.attributes.get("event_type") == event_type
+            ]
 
         await self.until(lambda: bool(found()))
         return dict(found()[-1].attributes)
@@ -91,5 +93,5 @@ async def house_of(hass: HomeAssistant, family: Family) -> AsyncIterator[House]:
         for entry in hass.config_entries.async_entries(DOMAIN):
             await hass.config_entries.async_unload(entry.entry_id)
         await gateway.unregistered()
-        assert shared_engine(hass).client is None
+        assert engine_keeper(hass).clients == ()
         assert gateway.violations == [], gateway.violations

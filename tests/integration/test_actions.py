@@ -46,7 +46,12 @@ async def start(hass: HomeAssistant, action: str, **data: Any) -> asyncio.Task[A
 
 async def test_dial(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
     """A call that need not be waited for is reported as soon as it is on its way."""
-    assert await act(hass, "dial", number="03-1234-5678") == {
+    response = await act(hass, "dial", number="03-1234-5678")
+    assert response.pop("verdict")["outlook"] == "uncertain"
+    (attempt,) = response.pop("attempts")
+    assert attempt["family"] == "ipv6"
+    assert attempt["milliseconds"] is None
+    assert response == {
         "call_id": "out-1",
         "direction": "outgoing",
         "number": "0312345678",
@@ -123,9 +128,9 @@ async def test_stopped_dial_leaves_a_known_call(
     reply: asyncio.Future[None] = hass.loop.create_future()
     dial = engine.client.dial
 
-    async def slow_dial(name: str, number: str) -> Any:
+    async def slow_dial(name: str, number: str, **keywords: Any) -> Any:
         await reply
-        return await dial(name, number)
+        return await dial(name, number, **keywords)
 
     with patch.object(engine.client, "dial", slow_dial):
         task = await start(hass, "dial", number="0312345678")
@@ -287,24 +292,24 @@ async def test_call_that_ends_while_it_is_answered(
 
 
 @pytest.mark.parametrize(
-    ("number", "key"),
+    ("number", "key", "shown"),
     [
-        ("119", "number_emergency"),
-        ("１１０", "number_emergency"),
-        ("186 118", "number_emergency"),
-        ("+81119", "number_emergency"),
-        ("", "number_invalid"),
-        ("home", "number_invalid"),
+        ("119", "number_emergency", "119"),
+        ("１１０", "number_emergency", "110"),
+        ("186 118", "number_emergency", "186 118"),
+        ("+81119", "number_not_in_plan", "0119"),
+        ("", "number_invalid", ""),
+        ("home", "number_invalid", "home"),
     ],
 )
 async def test_numbers_that_are_not_dialled(
-    hass: HomeAssistant, engine: FakeEngine, line: Line, number: str, key: str
+    hass: HomeAssistant, engine: FakeEngine, line: Line, number: str, key: str, shown: str
 ) -> None:
     """Emergency numbers and nonsense never reach the engine, and the error shows the number."""
     with pytest.raises(ServiceValidationError) as error:
         await act(hass, "dial", number=number)
     assert error.value.translation_key == key
-    assert number in str(error.value)
+    assert shown in str(error.value)
     assert engine.commands == []
 
 

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import pytest
 from homeassistant.components.automation.config import AUTOMATION_BLUEPRINT_SCHEMA
 from homeassistant.components.blueprint.models import Blueprint, DomainBlueprints
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import HomeAssistant, ServiceCall, callback
 from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import load_yaml_dict
 from pytest_homeassistant_custom_component.common import async_mock_service
@@ -42,11 +42,11 @@ def blueprints() -> Iterator[None]:
 
 
 @pytest.fixture
-async def door(hass: HomeAssistant, line: Line, blueprints: None) -> list[Any]:
+async def door(hass: HomeAssistant, line: Line, blueprints: None) -> list[ServiceCall]:
     """Set the automation up; returns what the speaker is given."""
     hass.config.internal_url = "http://192.168.1.10:8123"
     hass.states.async_set(SPEAKER, "idle", {"supported_features": 512})
-    played = async_mock_service(hass, "media_player", "play_media")
+    played: list[ServiceCall] = async_mock_service(hass, "media_player", "play_media")
     use = {
         "path": DOOR_PHONE,
         "input": {
@@ -71,7 +71,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def test_visitor_is_heard(
-    hass: HomeAssistant, engine: FakeEngine, line: Line, door: list[Any]
+    hass: HomeAssistant, engine: FakeEngine, line: Line, door: list[ServiceCall]
 ) -> None:
     """The speaker starts while it rings, the call is answered, and hung up if nobody does."""
     engine.client.listener().call_event(incoming(number="1", internal=True))
@@ -85,13 +85,13 @@ async def test_visitor_is_heard(
 
 
 async def test_visitor_leaves(
-    hass: HomeAssistant, engine: FakeEngine, line: Line, door: list[Any]
+    hass: HomeAssistant, engine: FakeEngine, line: Line, door: list[ServiceCall]
 ) -> None:
     """A call that is over is not hung up, and the next visitor is heard as well."""
     for number in range(2):
         call = f"in-{number}"
         engine.client.listener().call_event(incoming(call, number="1", internal=True))
-        await until(lambda number=number: len(engine.sent("answer")) > number)
+        await until(partial(engine.has_sent, "answer", call))
         engine.client.listener().call_event(connected(call))
         engine.client.listener().call_event(ended(call))
         await until(lambda: state_of(hass, "automation.door").attributes["current"] == 0)
@@ -101,7 +101,7 @@ async def test_visitor_leaves(
 
 
 async def test_other_callers_are_not_answered(
-    hass: HomeAssistant, engine: FakeEngine, line: Line, door: list[Any]
+    hass: HomeAssistant, engine: FakeEngine, line: Line, door: list[ServiceCall]
 ) -> None:
     """The doorbell rings for door phones alone."""
     engine.client.listener().call_event(incoming())

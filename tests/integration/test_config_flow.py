@@ -6,16 +6,21 @@ import pytest
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hikari_denwa.const import DOMAIN
+from custom_components.hikari_denwa.experience_store import experience_store, gateway_key
 from custom_components.hikari_denwa.line import Line, line_config
 from custom_components.hikari_denwa.telephony import errors as tree
+from custom_components.hikari_denwa.telephony.calls import Family
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     FamilyChoice,
     LineConfig,
     SoundCodec,
 )
+from custom_components.hikari_denwa.telephony.experience import Outcome, Result
+from custom_components.hikari_denwa.telephony.numbers import NumberKind
 
 from .conftest import ENTRY_DATA
 from .fake_engine import FakeEngine
@@ -28,6 +33,37 @@ ENTERED: dict[str, Any] = {
     "password": "secret-word",
     "family": "automatic",
     "advanced": {"port": 5060},
+}
+
+CAREFUL: dict[str, Any] = {
+    "second_gateway": "",
+    "region": "automatic",
+    "area_code": "",
+    "extensions": [],
+    "allowed_costs": [
+        "free",
+        "internal",
+        "local",
+        "mobile",
+        "ip_phone",
+        "navi_dial",
+        "special",
+    ],
+    "blocked_numbers": [],
+    "emergency": False,
+}
+UNTOUCHED_OPTIONS: dict[str, Any] = {
+    "door_phones": [],
+    "call_waiting": False,
+    "codecs": [],
+    "auto_answer_after": 3,
+    "blocked_callers": [],
+    "block_kinds": [],
+    "block_treatment": "reject",
+    "block_status": "486",
+    "log_calls": 1000,
+    "log_days": 365,
+    **CAREFUL,
 }
 
 
@@ -280,6 +316,146 @@ async def test_reconfigure_to_another_line(
     assert result["reason"] == "already_configured"
 
 
+def sections(result: Any) -> dict[str, Any]:
+    """Return the fields of a form by their names."""
+    return {str(field): value for field, value in result["data_schema"].schema.items()}
+
+
+async def set_options(hass: HomeAssistant, entry: MockConfigEntry, **entered: Any) -> Any:
+    """Enter the options of the sections; returns what the dialog says."""
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    return await hass.config_entries.options.async_configure(result["flow_id"], entered)
+
+
+async def test_options_of_the_gateway(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """What the owner knows of the gateway and forbids is kept as it is used."""
+    result = await set_options(
+        hass,
+        entry,
+        gateway={
+            "second_gateway": " １９２.168.1.1 ",
+            "region": "west",
+            "area_code": "03",
+            "extensions": [{"number": "１", "kind": "analog"}, {"number": "21", "kind": "dual"}],
+        },
+        calls={
+            "allowed_costs": ["internal", "premium"],
+            "blocked_numbers": ["+81 3 3456 7890", "03-3456-7890"],
+            "emergency": False,
+        },
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert entry.options["second_gateway"] == "192.168.1.1"
+    assert entry.options["blocked_numbers"] == ["0334567890"]
+    assert line_config(entry.data, entry.options).second_gateway == "192.168.1.1"
+    dialler = entry.runtime_data.dialler
+    assert dialler.region == "west"
+    assert dialler.book.kind("1") == "analog"
+    assert dialler.classify("34567890").digits == "0334567890"
+    assert dialler.verdict("3456-7890").reasons[0].code == "number_blocked"
+    assert dialler.verdict("0990512345").outlook != "cannot"
+    assert dialler.verdict("09012345678").reasons[0].code == "cost_not_allowed"
+
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    fields = sections(result)
+    shown = {
+        str(field): field.description["suggested_value"]
+        for section in ("gateway", "calls")
+        for field in fields[section].schema.schema
+    }
+    assert shown["extensions"] == [
+        {"number": "1", "kind": "analog"},
+        {"number": "21", "kind": "dual"},
+    ]
+    assert shown["allowed_costs"] == ["internal", "premium"]
+
+
+@pytest.mark.parametrize(
+    ("gateway", "reason"),
+    [
+        ({"second_gateway": "fe80::1"}, "address_link_local"),
+        ({"second_gateway": "no address"}, "address_invalid"),
+        ({"second_gateway": "2001:db8::2"}, "second_gateway_same_family"),
+        ({"area_code": "3"}, "area_code_invalid"),
+        ({"extensions": [{"number": "one", "kind": "dual"}]}, "extension_invalid"),
+        (
+            {"extensions": [{"number": "1", "kind": "dual"}, {"number": "1", "kind": "analog"}]},
+            "extension_twice",
+        ),
+    ],
+)
+async def test_options_that_cannot_be(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    gateway: dict[str, Any],
+    reason: str,
+) -> None:
+    """A sentence tells what is wrong, and nothing is changed."""
+    before = dict(entry.options)
+    result = await set_options(hass, entry, gateway=gateway)
+    assert result["errors"] == {"base": reason}
+    assert entry.options == before
+    result = await set_options(hass, entry, calls={"blocked_numbers": ["me"]})
+    assert result["errors"] == {"base": "number_invalid"}
+
+
+async def test_emergency_has_to_be_confirmed(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """The risks are named on a page of their own, and automations have a second switch."""
+    result = await set_options(hass, entry, calls={"emergency": True})
+    assert result["step_id"] == "emergency"
+    assert not entry.options.get("emergency")
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"understood": False, "emergency_from_automation": True}
+    )
+    assert result["errors"] == {"understood": "emergency_not_confirmed"}
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"understood": True, "emergency_from_automation": False}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    options = entry.runtime_data.dialler.options
+    assert (options.emergency, options.emergency_from_automation) == (True, False)
+    await set_options(hass, entry, calls={"emergency": False})
+    await hass.async_block_till_done()
+    assert not entry.runtime_data.dialler.options.emergency
+
+
+async def test_book_in_the_options_is_what_calls_showed(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """An entry that calls have corrected is shown corrected."""
+    result = await set_options(
+        hass, entry, gateway={"extensions": [{"number": "2", "kind": "ipv6_only"}]}
+    )
+    await hass.async_block_till_done()
+    for family, outcome in (("ipv6", "family_refused"), ("ipv4", "reached")):
+        experience_store(hass).note(
+            gateway_key(entry),
+            Outcome(
+                number="2",
+                kind=NumberKind.EXTENSION,
+                family=Family(family),
+                result=Result(outcome),
+                at=dt_util.utcnow().timestamp(),
+            ),
+        )
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    fields = sections(result)
+    (book,) = [
+        field.description["suggested_value"]
+        for field in fields["gateway"].schema.schema
+        if str(field) == "extensions"
+    ]
+    assert book == [{"number": "2", "kind": "ipv4_only"}]
+
+
 async def test_options(
     hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
 ) -> None:
@@ -299,6 +475,7 @@ async def test_options(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     assert entry.options == {
+        **UNTOUCHED_OPTIONS,
         "door_phones": ["2", "0312345678"],
         "call_waiting": True,
         "codecs": ["pcma"],
@@ -319,5 +496,43 @@ async def test_options_can_be_emptied(
     result = await hass.config_entries.options.async_init(entry.entry_id)
     await hass.config_entries.options.async_configure(result["flow_id"], {})
     await hass.async_block_till_done()
-    assert entry.options == {"door_phones": [], "call_waiting": False, "codecs": []}
+    assert entry.options == UNTOUCHED_OPTIONS
     assert line_config(entry.data, entry.options).codecs == (SoundCodec.PCMU,)
+
+
+async def test_options_of_blocking(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """Numbers to block are numbers or beginnings; what the switches set stays."""
+    line.set_option("do_not_disturb", value=True)
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    blocking = {
+        "blocked_callers": ["0120-*", "abroad"],
+        "block_kinds": ["withheld"],
+        "block_treatment": "silence",
+        "block_status": "603",
+    }
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"blocking": blocking}
+    )
+    assert result["errors"] == {"base": "number_invalid"}
+    assert result["description_placeholders"] == {"number": "abroad"}
+    blocking["blocked_callers"] = ["0120-*", "0120*", "03-1234-5678"]
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"blocking": blocking, "call_log": {"log_calls": 50, "log_days": 7}}
+    )
+    await hass.async_block_till_done()
+    assert entry.options == {
+        **UNTOUCHED_OPTIONS,
+        **blocking,
+        "blocked_callers": ["0120*", "0312345678"],
+        "log_calls": 50,
+        "log_days": 7,
+        "do_not_disturb": True,
+    }
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    schema = result["data_schema"]
+    assert schema is not None
+    (fields,) = [value.schema.schema for key, value in schema.schema.items() if key == "blocking"]
+    (numbers,) = [key for key in fields if key == "blocked_callers"]
+    assert numbers.description["suggested_value"] == ["0120*", "0312345678"]

@@ -24,6 +24,8 @@ async def test_diagnostics(
     hass_client: ClientSessionGenerator,
 ) -> None:
     """They tell the registration, the calls and the engine; private things are cut."""
+    options = {**entry.options, "blocked_callers": ["0120111222"], "do_not_disturb": False}
+    hass.config_entries.async_update_entry(entry, options=options)
     listener = engine.client.listener()
     listener.call_event(incoming("in-1", display_name="Grandmother"))
     listener.call_event(connected("in-1"))
@@ -37,6 +39,10 @@ async def test_diagnostics(
     assert shown["entry"]["data"]["password"] == "**REDACTED**"
     assert shown["entry"]["data"]["gateway"] == "2001:db8::/64"
     assert shown["entry"]["door_phones"] == ["1", "045*******"]
+    assert shown["entry"]["options"] == {"do_not_disturb": False}
+    assert shown["entry"]["blocked_callers"] == 1
+    assert shown["entry"]["contacts"] == 0
+    assert shown["call_log"] == {"running": 1, "missed": 1, "answered": 1}
     assert shown["registration"] == {
         "state": "registered",
         "family": "ipv6",
@@ -53,13 +59,24 @@ async def test_diagnostics(
     assert shown["last_calls"][1]["quality"] is None
     assert shown["last_calls"][1]["number"] is None
     assert shown["engine"] == {
+        "chosen": "automatic",
+        "app": False,
+        "problem": None,
         "running": True,
         "backend": "fake",
         "version": 1,
-        "families": ["ipv6"],
+        "families": ["ipv6", "ipv4"],
     }
     text = json.dumps(shown)
-    for private in ("secret-word", "0003", "0312345678", "0451234567", "9abc", "Grandmother"):
+    for private in (
+        "secret-word",
+        "0003",
+        "0312345678",
+        "0451234567",
+        "0120111222",
+        "9abc",
+        "Grandmother",
+    ):
         assert private not in text
 
 

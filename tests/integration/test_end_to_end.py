@@ -9,21 +9,20 @@ import pytest
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa.const import DOMAIN
-from custom_components.hikari_denwa.engine import shared_engine
+from custom_components.hikari_denwa.engine import engine_keeper
+from custom_components.hikari_denwa.telephony.calls import Family as EngineFamily
 from tests.home_gateway.call import Side
 from tests.home_gateway.config import Family
 from tests.home_gateway.sources import Tone
 from tests.home_gateway.tones import tone_level
-from tests.loopback import loopback
 
 from .conftest import state_of
 from .house import ADDRESSES, House, house_of
-
-__all__ = ["loopback"]
 
 CALL_STATE = "sensor.line_call_state"
 PITCH = 700.0
@@ -33,8 +32,12 @@ pytestmark = pytest.mark.usefixtures("loopback")
 
 
 @pytest.fixture(params=[Family.V6, Family.V4], ids=["ipv6", "ipv4"])
-async def house(hass: HomeAssistant, request: pytest.FixtureRequest) -> AsyncIterator[House]:
+async def house(
+    hass: HomeAssistant, request: pytest.FixtureRequest, families: tuple[EngineFamily, ...]
+) -> AsyncIterator[House]:
     """Run a gateway."""
+    if EngineFamily(request.param) not in families:
+        pytest.skip(f"this pjsua2 does not speak {request.param}")
     async with house_of(hass, request.param) as running:
         yield running
 
@@ -138,8 +141,7 @@ async def test_engine_is_killed_in_a_call(line: House) -> None:
     await line.event("incoming")
     await line.act("answer")
     await line.event("connected")
-    client = shared_engine(line.hass).client
-    assert client is not None
+    (client,) = engine_keeper(line.hass).clients
     assert client.pid is not None
     os.kill(client.pid, signal.SIGKILL)
     assert (await line.event("ended"))["reason"] == "engine_lost"
@@ -183,3 +185,42 @@ async def test_wrong_password_later(house: House) -> None:
     assert registers <= 3
     await asyncio.sleep(1.5)
     assert len(house.gateway.registers) == registers
+
+
+async def test_choose_a_family(line: House) -> None:
+    """The line is registered anew over the family, and rings; what cannot be changes nothing."""
+    other = Family.V4 if line.family is Family.V6 else Family.V6
+    entity_id = "select.line_ip_family"
+
+    async def choose(family: Family) -> None:
+        await line.hass.services.async_call(
+            "select",
+            "select_option",
+            {"entity_id": entity_id, "option": family.value},
+            blocking=True,
+        )
+
+    with pytest.raises(HomeAssistantError):
+        await choose(other)
+    assert state_of(line.hass, entity_id).state == "automatic"
+    await choose(line.family)
+    await line.until(lambda: state_of(line.hass, "binary_sensor.line_registered").state == "on")
+    assert state_of(line.hass, entity_id).state == line.family
+    call = await line.gateway.ring("3")
+    await line.event("incoming")
+    await call.cancel()
+    await line.event("missed")
+
+
+async def test_blocked_call(line: House) -> None:
+    """A caller who is in nobody's address book is turned away at the gateway."""
+    await line.hass.services.async_call(
+        "switch", "turn_on", {"entity_id": "switch.line_block_unknown_callers"}, blocking=True
+    )
+    call = await line.gateway.ring("3", caller="0451234567")
+    assert (await line.event("blocked"))["blocked_by"] == "not_in_contacts"
+    assert (await call.ended(15)).status == 486
+    assert state_of(line.hass, CALL_STATE).state == "idle"
+    await line.until(lambda: state_of(line.hass, "sensor.line_last_call").state != "unknown")
+    (told,) = (await line.act("get_calls"))["calls"]
+    assert told["outcome"] == "blocked"

@@ -62,15 +62,24 @@ async def test_buttons_that_make_no_sense(
     assert engine.commands == []
 
 
-@pytest.mark.parametrize("number", ["110", "１１９", "184-118", "+81 110", "1-1-9#"])
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        ("110", "number_emergency"),
+        ("１１９", "number_emergency"),
+        ("184-118", "number_emergency"),
+        ("+81 110", "number_not_in_plan"),
+        ("1-1-9#", "number_emergency"),
+    ],
+)
 async def test_emergency_numbers(
-    hass: HomeAssistant, engine: FakeEngine, line: Line, number: str
+    hass: HomeAssistant, engine: FakeEngine, line: Line, number: str, reason: str
 ) -> None:
     """Emergency numbers never reach the engine."""
     await enter(hass, number)
     with pytest.raises(ServiceValidationError) as error:
         await press(hass, "dial")
-    assert error.value.translation_key == "number_emergency"
+    assert error.value.translation_key == reason
     assert engine.commands == []
 
 

@@ -12,7 +12,16 @@ from homeassistant.util.yaml import load_yaml_dict
 
 from custom_components.hikari_denwa import const
 from custom_components.hikari_denwa.actions import Action
+from custom_components.hikari_denwa.call_log import CallOutcome
 from custom_components.hikari_denwa.calls import CallEventType
+from custom_components.hikari_denwa.contact_files import ContactFormat
+from custom_components.hikari_denwa.contacts import RingRule
+from custom_components.hikari_denwa.screening import (
+    BLOCK_STATUSES,
+    BLOCK_TREATMENTS,
+    BlockKind,
+    ScreeningReason,
+)
 from custom_components.hikari_denwa.sensor import CallSensorState
 from custom_components.hikari_denwa.telephony.calls import (
     CallDirection,
@@ -128,7 +137,17 @@ def test_every_state(sentences: dict[str, str]) -> None:
         + [f"{call}.direction.state.{direction}" for direction in CallDirection]
         + [f"{call}.family.state.{family}" for family in Family]
         + [f"entity.sensor.call_state.state.{state}" for state in CallSensorState]
+        + [f"{call}.blocked_by.state.{reason}" for reason in ScreeningReason]
+        + [f"{call}.ring_rule.state.{rule}" for rule in RingRule]
+        + [f"entity.sensor.last_call.state_attributes.outcome.state.{one}" for one in CallOutcome]
+        + [f"entity.select.family.state.{choice}" for choice in FamilyChoice]
         + [f"selector.family.options.{choice}" for choice in FamilyChoice]
+        + [f"selector.ring_rule.options.{rule}" for rule in RingRule]
+        + [f"selector.block_kinds.options.{kind}" for kind in BlockKind]
+        + [f"selector.block_treatment.options.{treatment}" for treatment in BLOCK_TREATMENTS]
+        + [f"selector.block_status.options.{status}" for status in BLOCK_STATUSES]
+        + [f"selector.call_outcome.options.{outcome}" for outcome in CallOutcome]
+        + [f"selector.contact_format.options.{form}" for form in ContactFormat]
     )
     assert not set(keys) - sentences.keys()
 
@@ -156,8 +175,11 @@ def test_actions_agree() -> None:
 
 def test_every_field_is_described() -> None:
     """No field of a dialog is without its explanation."""
-    config = load("strings.json")["config"]["step"] | load("strings.json")["options"]["step"]
+    strings = load("strings.json")
+    config = strings["config"]["step"] | strings["options"]["step"]
+    for subentry in strings["config_subentries"].values():
+        config |= subentry["step"]
     for name, step in config.items():
-        assert set(step["data"]) == set(step["data_description"]), name
+        assert set(step.get("data", ())) == set(step.get("data_description", ())), name
         for section in step.get("sections", {}).values():
             assert set(section["data"]) == set(section["data_description"]), name

@@ -12,6 +12,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     Dialled,
     Event,
     LineConfig,
+    PathsChanged,
     RegistrationChanged,
     RegistrationState,
     SoundDirection,
@@ -135,6 +136,9 @@ class Desk:
         """Keep what the far side says."""
         if frame.direction is SoundDirection.FAR:
             self.heard.append(frame)
+
+    def paths_changed(self, event: PathsChanged) -> None:
+        """Pass over paths."""
 
     def engine_lost(self) -> None:
         """Note nothing: what a test waits for then does not come."""

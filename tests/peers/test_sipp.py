@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import pytest_socket
 
 from custom_components.hikari_denwa.telephony.calls import EndReason
+from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher
+from custom_components.hikari_denwa.telephony.engine.client import EngineClient
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallConnected,
     CallEnded,
@@ -17,12 +20,24 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     DtmfReceived,
 )
 
+from . import engine_without_questions
 from .desk import Desk
 from .kamailio import ENGINE
 from .processes import needs
 from .sipp import Sipp
 
 pytestmark = [needs("sipp"), pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine() -> AsyncIterator[EngineClient]:
+    """Start an engine whose every datagram the scenarios know."""
+    pytest_socket.enable_socket()
+    pytest_socket.socket_allow_hosts([], allow_unix_socket=True)
+    client = EngineClient(ChildLauncher(script=Path(engine_without_questions.__file__)))
+    await client.start()
+    yield client
+    await client.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,16 +120,16 @@ async def test_browser_plays_and_stops(room: ListeningRoom, tmp_path: Path) -> N
             page = pages[form] = await tabs.enter_async_context(
                 chromium.page(session, f"{base}/api/nothing")
             )
-            await until(lambda page=page: same_origin(page, str(base)))
+            await until(partial(same_origin, page, str(base)))
             url = json.dumps(await room.url(form))
             assert await asyncio.wait_for(page.evaluate(f"({PLAY})({url})"), 20) == "playing", form
         await room.answer()
         for form, page in pages.items():
-            await until(lambda page=page: hears_the_tone(page))
+            await until(partial(hears_the_tone, page))
             assert (await page.heard())["failure"] == "", form
         await room.hang_up()
         for form, page in pages.items():
-            await until(lambda page=page: has_ended(page))
+            await until(partial(has_ended, page))
             assert (await page.heard())["failure"] == "", form
 
 
@@ -140,7 +141,7 @@ async def same_origin(page: Page, base: str) -> bool:
 async def hears_the_tone(page: Page) -> bool:
     """Tell whether the loudest pitch is that of the call."""
     heard = await page.heard()
-    return abs(heard["pitch"] - PITCH) < 30 and heard["level"] > -50
+    return bool(abs(heard["pitch"] - PITCH) < 30 and heard["level"] > -50)
 
 
 async def has_ended(page: Page) -> bool:

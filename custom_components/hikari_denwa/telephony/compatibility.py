@@ -459,21 +459,21 @@ def _attempts(case: _Case) -> list[Attempt]:
         found.extend(
             Attempt(digits=digits, line=line.id, family=family, moves_registration=True)
             for family in line.families - {line.family}
-            if _carries_sip(case.paths.of(family))
+            if carries_sip(case.paths.of(family))
         )
     return found
 
 
-def _carries_sip(path: FamilyPath | None) -> bool:
+def carries_sip(path: FamilyPath | None) -> bool:
     """Tell whether a family that no line is registered over is worth an attempt."""
-    if path is None or path.gateway_answers is False or _is_translated(path):
+    if path is None or path.gateway_answers is False or is_translated(path):
         return False
     if path.source_kind is SourceKind.LINK_LOCAL or path.reach is Reach.NONE:
         return False
     return path.reach is not Reach.UNKNOWN or path.gateway_answers is True
 
 
-def _is_translated(path: FamilyPath) -> bool:
+def is_translated(path: FamilyPath) -> bool:
     """Tell whether IPv4 exists through NAT64 alone: addresses inside SIP are not translated."""
     return path.reach is Reach.TRANSLATED or path.source_kind is SourceKind.CLAT
 
@@ -595,7 +595,7 @@ def _judge_path(case: _Case, attempt: Attempt) -> _Judged:
         told = {"family": attempt.family.value}
         reason = Reason(code=ReasonCode.FAMILY_NO_PATH, placeholders=told)
         judged = judged.capped(_Judged(_Grade.LIKELY_FAILS, (reason,)))
-    if _is_translated(path):
+    if is_translated(path):
         judged = judged.capped(
             _Judged(
                 _Grade.LIKELY_FAILS,
@@ -741,7 +741,7 @@ def _missing(case: _Case, used: Family, legs: Sequence[_Leg]) -> _Judged:
     told = {"family": other.value}
     path = case.paths.of(other)
     give = Cure(code=CureCode.GIVE_FAMILY, placeholders=told)
-    if path is not None and _is_translated(path):
+    if path is not None and is_translated(path):
         return _note(ReasonCode.IPV4_TRANSLATED, {}, Cure(code=CureCode.NATIVE_IPV4))
     if other not in case.line.families:
         cure = Cure(code=CureCode.ALLOW_FAMILY, placeholders=told)

@@ -345,6 +345,42 @@ class EngineTokenError(EngineError):
     reason = "engine_token"
 
 
+class EngineLockedError(EngineError):
+    """Too many wrong tokens came from our address. Placeholder: seconds."""
+
+    reason = "engine_locked"
+
+
+class EngineUrlError(EngineError):
+    """Not an address at which an engine can be. Placeholder: url."""
+
+    reason = "engine_url"
+
+
+class EngineUnreachableError(EngineError):
+    """Nobody answers where the engine should be. Placeholder: url."""
+
+    reason = "engine_unreachable"
+
+
+class EngineForeignError(EngineError):
+    """Somebody answers where the engine should be, and it is no engine. Placeholder: url."""
+
+    reason = "engine_foreign"
+
+
+class EngineCertificateError(EngineError):
+    """The engine's certificate is not to be trusted. Placeholders: url, detail."""
+
+    reason = "engine_certificate"
+
+
+class EngineFamilyError(EngineError):
+    """The engine does not speak the IP family that the line needs. Placeholder: family."""
+
+    reason = "engine_family"
+
+
 class EngineSilentError(EngineError):
     """The engine did not answer a command in time."""
 
@@ -355,3 +391,57 @@ class ProtocolError(EngineError):
     """A message of the engine protocol that cannot be understood. Placeholder: detail."""
 
     reason = "protocol"
+
+
+class Pjsua2Error(EngineError):
+    """The pjsua2 of an interpreter cannot serve; the reasons are those of its probe."""
+
+    reason = "pjsua2"
+
+
+class Pjsua2InterpreterError(Pjsua2Error):
+    """The path is no Python that starts. Placeholder: interpreter."""
+
+    reason = "pjsua2_interpreter"
+
+
+class Pjsua2PythonTooOldError(Pjsua2Error):
+    """The Python is older than 3.11. Placeholder: interpreter."""
+
+    reason = "pjsua2_python_too_old"
+
+
+class Pjsua2NotInstalledError(Pjsua2Error):
+    """The Python has no module pjsua2. Placeholder: interpreter."""
+
+    reason = "pjsua2_not_installed"
+
+
+class Pjsua2TooOldError(Pjsua2Error):
+    """The pjsua2 is older than 2.14. Placeholders: interpreter, version."""
+
+    reason = "pjsua2_too_old"
+
+
+class Pjsua2AiohttpMissingError(Pjsua2Error):
+    """The Python has pjsua2, but no aiohttp. Placeholder: interpreter."""
+
+    reason = "pjsua2_aiohttp_missing"
+
+
+class Pjsua2AudioopMissingError(Pjsua2Error):
+    """The Python has pjsua2, but no audioop. Placeholder: interpreter."""
+
+    reason = "pjsua2_audioop_missing"
+
+
+class Pjsua2BrokenError(Pjsua2Error):
+    """The pjsua2 does not even place a call over IPv4. Placeholder: interpreter."""
+
+    reason = "pjsua2_broken"
+
+
+class Pjsua2SilentError(Pjsua2Error):
+    """The Python did not tell in time. Placeholder: interpreter."""
+
+    reason = "pjsua2_silent"

@@ -319,8 +319,9 @@ class PathFinder:
         self._ask_after = float("-inf")
 
     async def _known_nat64(self, snapshot: Snapshot) -> tuple[IPv6Network, ...]:
-        """Return the prefixes; a machine without IPv6 does not ask for any."""
-        if not _speaks_ipv6(snapshot):
+        """Return the prefixes; without IPv6, or with the gateway on this machine, none matter."""
+        here = snapshot.ways and all(way.local for way in snapshot.ways)
+        if here or not _speaks_ipv6(snapshot):
             return ()
         if self._clock() < self._ask_after:
             return self._nat64

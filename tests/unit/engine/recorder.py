@@ -7,6 +7,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEvent,
     Event,
     LineConfig,
+    PathsChanged,
     RegistrationChanged,
     RegistrationState,
     SoundFrame,
@@ -33,12 +34,18 @@ class Recorder:
         """Begin with nothing."""
         self.events: list[Event] = []
         self.frames: list[SoundFrame] = []
+        self.paths: list[PathsChanged] = []
         self.losses = 0
         self._changed = asyncio.Event()
 
     def registration_changed(self, event: RegistrationChanged) -> None:
         """Remember an event."""
         self._add(event)
+
+    def paths_changed(self, event: PathsChanged) -> None:
+        """Remember paths, apart from the events, which tests count."""
+        self.paths.append(event)
+        self._changed.set()
 
     def call_event(self, event: CallEvent) -> None:
         """Remember an event."""

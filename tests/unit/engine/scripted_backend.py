@@ -73,7 +73,7 @@ class ScriptedBackend(Backend):
         _LOGGER.info("unregister %s", line)
 
     @override
-    async def dial(self, line: str, number: str) -> PlacedCall:
+    async def dial(self, line: str, number: str, *, mu_law_only: bool = False) -> PlacedCall:
         """Place a call that is told of early; 555 is slow, 666 kills, 777 hangs, 999 raises."""
         if number == "666":
             os.kill(os.getpid(), signal.SIGKILL)

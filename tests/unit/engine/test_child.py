@@ -13,6 +13,7 @@ import pytest
 from custom_components.hikari_denwa.telephony.engine import child as child_module
 from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher
 from custom_components.hikari_denwa.telephony.engine.client import EngineClient
+from custom_components.hikari_denwa.telephony.engine.surroundings import environment_of
 from custom_components.hikari_denwa.telephony.errors import EngineStartError
 
 pytestmark = pytest.mark.usefixtures("loopback")
@@ -69,8 +70,16 @@ def test_folder_leaves_room_for_the_socket(tmp_path: Path, monkeypatch: pytest.M
 def test_child_finds_our_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """It gets our own path, whichever way the packages came onto it."""
     monkeypatch.setattr(sys, "path", ["", "/config/deps", "/some/lib.zip", "/some/lib.zip"])
-    path = child_module._environment()["PYTHONPATH"]
+    path = environment_of(sys.executable)["PYTHONPATH"]
     assert path.split(os.pathsep) == [str(Path.cwd()), "/config/deps", "/some/lib.zip"]
+
+
+def test_child_of_another_interpreter_finds_its_own_packages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ours may be made for another version of Python."""
+    monkeypatch.setenv("PYTHONPATH", "/ours")
+    assert "PYTHONPATH" not in environment_of("/usr/bin/python3.12")
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ class FakeBackend(Backend):
         self.unregistered.append(line)
 
     @override
-    async def dial(self, line: str, number: str) -> PlacedCall:
+    async def dial(self, line: str, number: str, *, mu_law_only: bool = False) -> PlacedCall:
         """Not in these tests."""
         raise NotImplementedError
 

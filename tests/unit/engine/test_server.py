@@ -26,7 +26,7 @@ from custom_components.hikari_denwa.telephony.engine.server import Server
 
 from .scripted_backend import ScriptedBackend
 
-TOKEN = "a-long-token"
+TOKEN = "a-token-that-is-long"
 CONFIG = {"gateway": "2001:db8::1", "extension": "3", "user_id": "0003", "password": "p"}
 
 pytestmark = pytest.mark.usefixtures("loopback")

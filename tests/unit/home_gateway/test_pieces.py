@@ -2,15 +2,18 @@
 
 import math
 import random
+import shutil
+import subprocess
 import wave
 from pathlib import Path
 
 import audioop
 import pytest
 
-from tests.home_gateway import Digits, Family, Noise, Reach, Recording, Ringback, Tone, Wav
+from tests.home_gateway import Digits, Family, Noise, Reach, Recording, Ringback, Tone, Wav, tones
 from tests.home_gateway.callees import families_meet, read_dialled
 from tests.home_gateway.config import CallConfig
+from tests.home_gateway.g722 import Codec
 from tests.home_gateway.message import (
     NameAddr,
     ParseError,
@@ -23,7 +26,7 @@ from tests.home_gateway.message import (
 from tests.home_gateway.recording import RtpPacket, build_rtp, parse_rtp
 from tests.home_gateway.sdp import SdpError, build_sdp, parse_sdp, wrong_in_answer
 from tests.home_gateway.sources import Source, level_dbm0
-from tests.home_gateway.tones import DTMF, detect_dtmf, tone_level
+from tests.home_gateway.tones import DTMF, detect_dtmf, pack, sines, tone_level, unpack
 from tests.home_gateway.transport import Peer, Stamp
 
 PEER = Peer(Family.V6, "::1", 4000)
@@ -321,6 +324,45 @@ def test_lost_reordered_and_doubled_packets() -> None:
     recording.add(packet(5, 0.42))
     errors = recording.sequence_errors()
     assert (errors.lost, errors.reordered, errors.duplicated) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("hertz", [300, 1000, 3000, 6000])
+def test_g722_by_ear(hertz: int) -> None:
+    """A tone of either sub-band comes back as loud, and alone."""
+    wide = pack(
+        [8000 * math.sin(2 * math.pi * hertz * n / (2 * tones.RATE)) for n in range(2 * tones.RATE)]
+    )
+    samples = unpack(Codec().decode_wide(Codec().encode_wide(wide)))[400:]
+    whole = sum(sample * sample for sample in samples) / len(samples)
+    # The frequency in terms of the 8 kHz that goertzel counts in.
+    found = tones.goertzel(samples, hertz / 2)
+    assert found == pytest.approx(8000**2 / 2, rel=0.05)
+    assert whole == pytest.approx(found, rel=0.05)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on PATH")
+def test_g722_bit_by_bit() -> None:
+    """Encoder and decoder do what ffmpeg's do, in loud and soft noise."""
+    dice = random.Random(1)
+    wide = pack([dice.gauss(0, 40 + 6 * abs(n % 4000 - 2000)) for n in range(16000)])
+    linear, coded = ("-f", "s16le", "-ar", "16000", "-ac", "1"), ("-f", "g722")
+
+    def ffmpeg(data: bytes, taken: tuple[str, ...], given: tuple[str, ...]) -> bytes:
+        """Turn one into the other."""
+        command = ("ffmpeg", "-v", "error", *taken, "-i", "pipe:0", *given, "pipe:1")
+        return subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True).stdout
+
+    codes = Codec().encode_wide(wide)
+    assert codes == ffmpeg(wide, linear, coded)
+    assert Codec().decode_wide(codes) == ffmpeg(codes, coded, linear)
+
+
+def test_g722_at_8_khz() -> None:
+    """What the gateway says and hears has 8 kHz: an octet is a sample."""
+    sound = pack(sines(((700, 8000.0),), 0, 4000))
+    codes = Codec().encode(sound)
+    assert len(codes) == 4000
+    assert tone_level(Codec().decode(codes), 700) == pytest.approx(tone_level(sound, 700), abs=0.5)
 
 
 def test_rtp_is_read_and_written() -> None:

@@ -12,7 +12,6 @@ from custom_components.hikari_denwa.telephony.engine.backend import Account, Reg
 from custom_components.hikari_denwa.telephony.engine.native.rtp.payload import PayloadFormat
 from custom_components.hikari_denwa.telephony.engine.native.rtp.playout import PlayoutStatistics
 from custom_components.hikari_denwa.telephony.engine.native.rtp.session import (
-    PlayedFrame,
     RtpStatistics,
 )
 from custom_components.hikari_denwa.telephony.engine.native.sip.clock import TimerValues
@@ -26,6 +25,7 @@ from custom_components.hikari_denwa.telephony.engine.native.sip.user_agent impor
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEvent,
     CallQuality,
+    SoundDirection,
     SoundFrame,
 )
 from custom_components.hikari_denwa.telephony.errors import RegistrationError
@@ -97,7 +97,7 @@ class FakeSound:
         """Take who hears of digits."""
         self.on_digit = on_digit
         self.local_port = 40000
-        self.streaming = False
+        self.streaming: frozenset[SoundDirection] = frozenset()
         self.remote: tuple[str, int] | None = None
         self.format: PayloadFormat | None = None
         self.direction = (True, True)
@@ -212,12 +212,13 @@ class Bench:
         self,
         local_address: str,
         *,
-        on_frame: Callable[[PlayedFrame], None],
+        on_frame: Callable[[SoundFrame], None],
         on_digit: Callable[[str], None],
+        channel: int,
     ) -> FakeSound:
         """Open a sound without sockets."""
         assert local_address == LOCAL[0]
-        del on_frame
+        del on_frame, channel
         await asyncio.sleep(0)
         self.sounds.append(FakeSound(on_digit))
         return self.sounds[-1]

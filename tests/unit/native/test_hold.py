@@ -156,6 +156,24 @@ class TestHold:
         bench.answer(bench.sent_request("INVITE"), 200, body=OFFER)
         await task
 
+    @pytest.mark.parametrize("status", [200, 488])
+    async def test_same_wish_twice(self, bench: Bench, status: int) -> None:
+        """Who wants what is already asked for waits for the same answer; one offer goes out."""
+        call, _ = await talking(bench)
+        tasks = [await started(call, held=True) for _ in range(3)]
+        reinvite = bench.sent_request("INVITE")
+        tasks[0].cancel()
+        await asyncio.sleep(0)
+        assert [task.done() for task in tasks] == [True, False, False]
+        bench.answer(reinvite, status, body=OFFER if status == 200 else "")
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(outcomes[0], asyncio.CancelledError)
+        if status == 200:
+            assert outcomes[1:] == [None, None]
+        else:
+            assert [type(outcome) for outcome in outcomes[1:]] == [HoldRefusedError] * 2
+        assert call.holding is (status == 200)
+
     async def test_session_timer_goes_on(self, bench: Bench) -> None:
         """The re-INVITE refreshes the session, too."""
         call, _ = await talking(bench, timer="300;refresher=uac")

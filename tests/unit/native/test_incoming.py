@@ -14,6 +14,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallHeld,
     CallIncoming,
     DtmfReceived,
+    SoundDirection,
 )
 from custom_components.hikari_denwa.telephony.errors import (
     CallNotConnectedError,
@@ -452,7 +453,7 @@ class TestTalking:
         call.stream(enabled=True)
         await call.answer()
         sound = bench.sounds[0]
-        assert sound.streaming
+        assert sound.streaming == {SoundDirection.FAR}
         sound.on_digit("1")
         ringing, ok = bench.sent()
         assert isinstance(ringing, Response)
@@ -463,7 +464,9 @@ class TestTalking:
         await call.send_digits("42")
         assert sound.played == [bytes(160), b"42"]
         assert [each.digit for each in bench.events if isinstance(each, DtmfReceived)] == ["2"]
-        call.stream(enabled=False)
+        call.stream(enabled=True, near=True)
+        assert sound.streaming == {SoundDirection.FAR, SoundDirection.NEAR}
+        call.stream(enabled=False, near=True)
         assert not sound.streaming
 
 

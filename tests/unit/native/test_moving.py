@@ -88,8 +88,7 @@ class Stage:
     @property
     def families(self) -> list[str]:
         """Give the families of the bindings, in their order."""
-        registrar = self.gateway._registrar
-        return [binding.family.value for binding in registrar.bindings("3")]
+        return [binding.family.value for binding in self.gateway.bindings()]
 
     def _hear(self, event: Event) -> None:
         """Remember an event."""

@@ -14,7 +14,8 @@ _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | 
 
 def documents() -> list[Path]:
     """Return every Markdown file of the project."""
-    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+    folders = (ROOT / "app", ROOT / "docs")
+    return sorted([*ROOT.glob("*.md"), *(path for each in folders for path in each.rglob("*.md"))])
 
 
 def prose(path: Path) -> str:

@@ -37,7 +37,19 @@ EXPECTED = {
     "listen": ["hikari_denwa.listen"],
     "listen-to-every-call": ["hikari_denwa.listen"],
     "stop-listening": ["hikari_denwa.stop_listening"],
+    "export-contacts": ["hikari_denwa.export_contacts"],
+    "announce-the-family": ["tts.speak"],
+    "missed-calls-message": ["hikari_denwa.get_calls", "notify.notify"],
+    "good-night": ["switch.turn_on"],
+    "check-before-dialling": ["hikari_denwa.check_number", "hikari_denwa.dial"],
 }
+OTHERS = (
+    "media_player.media_pause",
+    "tts.speak",
+    "notify.notify",
+    "light.turn_on",
+    "switch.turn_on",
+)
 EVENT_TYPES = {"missed-call": "missed", "key-turns-on-the-light": "dtmf"}
 
 
@@ -60,13 +72,20 @@ def performed(hass: HomeAssistant) -> list[ServiceCall]:
         """Note an action; the first call to be placed fails, the next one is answered."""
         dialled = [seen for seen in calls if seen.service == "dial"]
         calls.append(call)
-        return {"result": "connected" if dialled else "failed", "url": "http://example.test/"}
+        result = "connected" if dialled else "failed"
+        return {
+            "result": result,
+            "outlook": "works",
+            "url": "http://example.test/",
+            "total": 1,
+            "calls": [CALLER],
+        }
 
     for action in Action:
         hass.services.async_register(
             LINE, action, take, _SCHEMAS[action], supports_response=SupportsResponse.OPTIONAL
         )
-    for name in ("media_player.media_pause", "tts.speak", "notify.notify", "light.turn_on"):
+    for name in OTHERS:
         domain, _, service = name.partition(".")
         hass.services.async_register(domain, service, take)
     return calls
@@ -83,7 +102,8 @@ async def trigger(hass: HomeAssistant, example: Example) -> None:
     event_type = EVENT_TYPES.get(example.name, "incoming")
     hass.states.async_set(entity_id, "unknown")
     await hass.async_block_till_done()
-    attributes = {"event_type": event_type, **CALLER}
+    group = "家族" if example.path.parent.name == "ja" else "Family"
+    attributes = {"event_type": event_type, **CALLER, "group": group}
     hass.states.async_set(entity_id, "2026-11-22T23:30:00.000+09:00", attributes)
 
 

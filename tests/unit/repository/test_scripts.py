@@ -83,7 +83,7 @@ def test_suite_that_fails_is_a_problem(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("tools", "user", "reason"),
     [
-        ({"kamailio", "baresip", "sipp"}, 1000, None),
+        ({"kamailio", "baresip", "sipp", "tayga", "ip", "unshare"}, 1000, None),
         ({"baresip", "apt-get"}, 1000, "only root can install them"),
         ({"baresip"}, 0, "this machine has no apt-get"),
     ],

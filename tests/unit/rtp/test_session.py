@@ -24,7 +24,6 @@ from custom_components.hikari_denwa.telephony.engine.native.rtp.rtcp import (
     SenderInfo,
 )
 from custom_components.hikari_denwa.telephony.engine.native.rtp.session import (
-    PlayedFrame,
     RtpSession,
 )
 from custom_components.hikari_denwa.telephony.engine.protocol import (
@@ -32,6 +31,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     SoundCodec,
     SoundDirection,
     SoundFlag,
+    SoundFrame,
 )
 from custom_components.hikari_denwa.telephony.errors import (
     CallNotConnectedError,
@@ -105,11 +105,11 @@ class _Ears:
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self.frames: list[PlayedFrame] = []
+        self.frames: list[SoundFrame] = []
         self.digits: list[str] = []
         self._news = asyncio.Event()
 
-    def hear(self, played: PlayedFrame) -> None:
+    def hear(self, played: SoundFrame) -> None:
         """Keep a frame."""
         self.frames.append(played)
         self._news.set()
@@ -125,11 +125,11 @@ class _Ears:
         async with asyncio.timeout(5):
             await self._news.wait()
 
-    def of(self, direction: SoundDirection) -> list[PlayedFrame]:
+    def of(self, direction: SoundDirection) -> list[SoundFrame]:
         """Return the frames of one side."""
         return [played for played in self.frames if played.direction is direction]
 
-    async def until(self, count: int) -> list[PlayedFrame]:
+    async def until(self, count: int) -> list[SoundFrame]:
         """Wait until so many frames of the far side were heard."""
         while len(far := self.of(SoundDirection.FAR)) < count:
             await self.news()
@@ -152,7 +152,7 @@ def ears() -> _Ears:
 async def session(address: str, ears: _Ears) -> AsyncIterator[RtpSession]:
     """Return a session that is open and not started."""
     opened = await RtpSession.open(address, on_frame=ears.hear, on_digit=ears.note)
-    opened.streaming = True
+    opened.streaming = frozenset((SoundDirection.FAR, SoundDirection.NEAR))
     yield opened
     opened.close()
 
@@ -295,7 +295,7 @@ async def test_hears_the_far_side(session: RtpSession, peer: _Peer, ears: _Ears)
 
 async def test_not_streaming(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
     """Without a listener no frame is told, and digits are."""
-    session.streaming = False
+    session.streaming = frozenset()
     session.set_remote(peer.address, peer.port)
     session.start()
     for index, payload in enumerate(digit_frames("7")):
@@ -305,6 +305,35 @@ async def test_not_streaming(session: RtpSession, peer: _Peer, ears: _Ears) -> N
         await ears.news()
     assert ears.digits == ["7"]
     assert not ears.frames
+
+
+async def test_only_the_far_side(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """Our own side is not told to who wants the far side alone, and the other way round."""
+    session.streaming = frozenset((SoundDirection.FAR,))
+    session.set_remote(peer.address, peer.port)
+    session.start()
+    await ears.until(3)
+    assert {played.direction for played in ears.frames} == {SoundDirection.FAR}
+    session.streaming = frozenset((SoundDirection.NEAR,))
+    ears.frames.clear()
+    while not ears.frames:
+        await ears.news()
+    assert {played.direction for played in ears.frames} == {SoundDirection.NEAR}
+
+
+async def test_what_came_before_the_start(session: RtpSession, peer: _Peer, ears: _Ears) -> None:
+    """What waits at the port when the sound begins is old, and would only add to the delay."""
+    session.set_remote(peer.address, peer.port)
+    for _ in range(10):
+        peer.send(session)
+    session.start()
+    await ears.until(2)
+    assert session.statistics.playout.received == 0
+    assert session.statistics.last_received is None
+    peer.send(session)
+    while not session.statistics.playout.received:
+        await ears.news()
+    assert session.statistics.playout.received == 1
 
 
 async def test_sends_digits(session: RtpSession, peer: _Peer) -> None:
@@ -497,7 +526,7 @@ async def test_closing_from_within(address: str, peer: _Peer) -> None:
     opened = await RtpSession.open(
         address, on_frame=lambda _: opened.close(), on_digit=lambda _: None
     )
-    opened.streaming = True
+    opened.streaming = frozenset((SoundDirection.FAR, SoundDirection.NEAR))
     opened.set_remote(peer.address, peer.port)
     opened.start()
     await peer.receive()

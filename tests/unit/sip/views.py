@@ -11,6 +11,7 @@ VIEWS = (
     "routes",
     "record_routes",
     "asserted_identity",
+    "associated",
     "max_forwards",
     "require",
     "supported",

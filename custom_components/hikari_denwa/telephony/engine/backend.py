@@ -33,10 +33,14 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """The gateway took the registration: for how many seconds, and our address in it."""
+    """The gateway took the registration: for how many seconds, and our address in it.
+
+    ``domain`` is the SIP domain that it names as ours, None if it names its own address.
+    """
 
     local_address: str
     expires: int
+    domain: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +100,25 @@ class Backend(ABC):
         del line
         return False
 
+    async def ask(self, account: Account, *, time_limit: float) -> float | None:
+        """Ask once by OPTIONS whether a SIP server is at the account's gateway.
+
+        Returns the round trip in seconds; None after silence, without a way, or where the back
+        end cannot ask.
+        """
+        del account, time_limit
+        return None
+
     @abstractmethod
     async def unregister(self, line: str) -> None:
         """End the line's calls, un-register it if it is registered, close its socket."""
 
     @abstractmethod
-    async def dial(self, line: str, number: str) -> PlacedCall:
-        """Send an INVITE for a number (0-9 * # only) and return; the rest is events."""
+    async def dial(self, line: str, number: str, *, mu_law_only: bool = False) -> PlacedCall:
+        """Send an INVITE for a number (0-9 * # only) and return; the rest is events.
+
+        ``mu_law_only`` offers PCMU alone, whatever the account's codecs are.
+        """
 
     @abstractmethod
     async def answer(self, call: str) -> None:

@@ -19,6 +19,7 @@ import aiohttp
 
 from ..errors import EngineStartError
 from .log_lines import RecordReader
+from .surroundings import environment_of
 
 _LOGGER = logging.getLogger(__name__)
 _ENGINE_LOGGER = logging.getLogger(__name__.rpartition(".")[0])
@@ -56,7 +57,7 @@ class Launcher(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ChildLauncher:
-    """Starts the engine with an interpreter, which finds the packages that this one finds."""
+    """Starts the engine with an interpreter; the one that we run in finds what we find."""
 
     backend: str = "native"
     interpreter: str = sys.executable
@@ -113,7 +114,7 @@ class _Child:
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=PIPE,
-                env=_environment(),
+                env=environment_of(arguments[0]),
                 start_new_session=True,
             )
         except OSError as error:
@@ -189,12 +190,6 @@ def _level_name() -> str:
 def _log(level: int, text: str) -> None:
     """Log what the engine said."""
     _ENGINE_LOGGER.log(level, "%s", text)
-
-
-def _environment() -> dict[str, str]:
-    """Return our environment, with the path on which this interpreter finds its packages."""
-    folders = [os.path.abspath(item) for item in sys.path if os.pathsep not in item]  # noqa: PTH100 - keeps links
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(folders))}
 
 
 def _make_folder() -> Path:

@@ -16,9 +16,12 @@ from typing import ParamSpec, Protocol
 from ..calls import Family
 from ..errors import (
     EngineError,
+    EngineLockedError,
     EngineLostError,
     EngineSilentError,
     EngineStartError,
+    EngineTokenError,
+    EngineVersionError,
     LineUnknownError,
     TelephonyError,
 )
@@ -39,6 +42,7 @@ from .protocol import (
     Hold,
     LineConfig,
     MoveLine,
+    PathsChanged,
     Probed,
     ProbeLine,
     RegistrationChanged,
@@ -63,8 +67,11 @@ _DIGIT_SECONDS = 0.5
 # RFC 3261 gives a re-INVITE 32 s to be answered, and glare may want it twice more.
 _HOLD_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 5.0
-_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+_FAILED_START = 5
+_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0, 60.0, 120.0, 300.0)
 _HEALTHY_SECONDS = 60.0
+# What does not get better by asking again soon.
+_LASTING = (EngineLockedError, EngineTokenError, EngineVersionError)
 
 
 class LineListener(Protocol):
@@ -72,6 +79,9 @@ class LineListener(Protocol):
 
     def registration_changed(self, event: RegistrationChanged) -> None:
         """The line's registration moved."""
+
+    def paths_changed(self, event: PathsChanged) -> None:
+        """Other families than before reach the line's gateway."""
 
     def call_event(self, event: CallEvent) -> None:
         """Something happened to a call of the line."""
@@ -113,6 +123,7 @@ class EngineClient:
         self._conversation: Conversation | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._closing = False
+        self._hurry = asyncio.Event()
         self._turn = asyncio.Lock()
         self._lines: dict[str, _Line] = {}
         self._channels: dict[int, LineListener] = {}
@@ -135,7 +146,7 @@ class EngineClient:
         return self._conversation.engine.pid if self._conversation else None
 
     async def start(self) -> Welcome:
-        """Start the engine and keep it running. Raises EngineStartError, EngineVersionError."""
+        """Start the engine and keep it running. Raises the EngineError that it fails with."""
         async with self._turn:
             if self._supervisor is None:
                 conversation = await self._open()
@@ -146,6 +157,18 @@ class EngineClient:
         if welcome := self.welcome:
             return welcome
         raise EngineLostError
+
+    async def keep_trying(self) -> None:
+        """Go on, after a ``start`` that failed, until the engine runs; ``on_restored`` is told."""
+        async with self._turn:
+            if self._supervisor is None:
+                self._supervisor = asyncio.create_task(
+                    self._supervise(None), name="engine supervisor"
+                )
+
+    def hurry(self) -> None:
+        """Do not wait any longer before the engine is tried again."""
+        self._hurry.set()
 
     async def close(self) -> None:
         """Un-register every line and end the engine; nothing of it is left."""
@@ -199,12 +222,30 @@ class EngineClient:
         command = ProbeLine(id=conversation.next_id(), config=config)
         return await conversation.ask(Probed, command, time_limit=_PROBE_SECONDS)
 
-    async def dial(self, line: str, number: str) -> Dialled:
-        """Place a call to 0-9 * #; returns when the INVITE is on its way, the rest is events."""
+    async def dial(
+        self,
+        line: str,
+        number: str,
+        *,
+        mu_law_only: bool = False,
+        as_line: str | None = None,
+        as_call: str | None = None,
+    ) -> Dialled:
+        """Place a call to 0-9 * #; returns when the INVITE is on its way, the rest is events.
+
+        The keywords are those of ``Dial``; the listener of ``as_line`` hears of the call.
+        """
         conversation = self._talking()
-        command = Dial(id=conversation.next_id(), line=line, number=number)
+        command = Dial(
+            id=conversation.next_id(),
+            line=line,
+            number=number,
+            mu_law_only=mu_law_only,
+            as_line=as_line,
+            as_call=as_call,
+        )
         dialled = await conversation.ask(Dialled, command, time_limit=_COMMAND_SECONDS)
-        self._remember(line, dialled.call, dialled.channel)
+        self._remember(as_line or line, dialled.call, dialled.channel)
         return dialled
 
     async def answer(self, call: str) -> None:
@@ -252,6 +293,9 @@ class EngineClient:
             case RegistrationChanged():
                 if line := self._lines.get(event.line):
                     line.listener.registration_changed(event)
+            case PathsChanged():
+                if line := self._lines.get(event.line):
+                    line.listener.paths_changed(event)
             case CallEvent():
                 self._tell_call(event)
 
@@ -310,40 +354,52 @@ class EngineClient:
                 raise EngineStartError(detail="it did not start in time") from None
             raise
 
-    async def _supervise(self, conversation: Conversation) -> None:
-        """Restart the engine whenever it is lost."""
+    async def _supervise(self, conversation: Conversation | None) -> None:
+        """Restart the engine whenever it is lost; without a conversation it did not start."""
         loop = asyncio.get_running_loop()
-        failures = 0
+        failures = 0 if conversation else _FAILED_START
         try:
             while True:
-                began = loop.time()
-                await conversation.ended()
-                if self._closing:
-                    return
-                self._lose()
-                await _end(conversation)
-                if loop.time() - began >= _HEALTHY_SECONDS:
-                    failures = 0
+                if conversation:
+                    began = loop.time()
+                    await conversation.ended()
+                    if self._closing:
+                        return
+                    self._lose()
+                    await _end(conversation)
+                    if loop.time() - began >= _HEALTHY_SECONDS:
+                        failures = 0
                 conversation, failures = await self._reopen(failures)
                 self._restore(conversation)
         finally:
             self._conversation = None
-            await _end(conversation)
+            if conversation:
+                await _end(conversation)
 
     async def _reopen(self, failures: int) -> tuple[Conversation, int]:
         """Try until an engine runs; also return how often engines have failed by now."""
+        lasting = False
         while True:
-            await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
+            last = len(_PAUSES) - 1
+            await self._pause(_PAUSES[last if lasting else min(failures, last)])
             failures += 1
             try:
                 return await self._open(), failures
             except Exception as error:
+                lasting = isinstance(error, _LASTING)
                 _LOGGER.log(
                     logging.ERROR if failures == 1 else logging.DEBUG,
                     "The engine cannot be restarted: %s",
                     error,
                     exc_info=not isinstance(error, EngineError),
                 )
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next try, unless there is a hurry."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     def _lose(self) -> None:
         """Tell everybody that the engine is gone."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import assert_never
+from typing import Any, assert_never
 from weakref import WeakValueDictionary
 
 from ..errors import (
     DigitsInvalidError,
     EngineError,
+    GatewaySilentError,
+    GatewayUnreachableError,
     NumberInvalidError,
     ProtocolError,
     RegistrationError,
@@ -39,6 +42,7 @@ from .protocol import (
     MoveLine,
     Probed,
     ProbeLine,
+    RegistrationChanged,
     Reject,
     RemoveLine,
     Reply,
@@ -49,6 +53,7 @@ from .protocol import (
     SoundFrame,
     StreamSound,
 )
+from .surveyor import Surveyor
 
 _LOGGER = logging.getLogger(__name__)
 _DIALLABLE = re.compile(r"[0-9*#]{1,64}")
@@ -90,11 +95,18 @@ class Engine:
         self._emit = emit
         self._emit_sound = emit_sound
         self._network = NetworkWatch()
-        self._lines = Lines(self.backend, emit, timing, foreign_prefix=self._network.foreign_prefix)
+        self._lines = Lines(
+            self.backend,
+            self._registration_changed,
+            timing,
+            foreign_prefix=self._network.foreign_prefix,
+        )
+        self._surveyor = Surveyor(self._lines, emit)
         self._sleep = SleepWatch(self._lines.woke)
         self._turns = Turns()
         self._announced: set[str] = set()
         self._held: dict[str, list[CallEvent]] = {}
+        self._shown: dict[str, tuple[str, str]] = {}
 
     async def start(self) -> None:
         """Make the back end ready."""
@@ -102,11 +114,12 @@ class Engine:
 
     def watch(self) -> None:
         """Watch the machine from now on: its addresses, and whether it was asleep."""
-        self._network.start(self._lines.network_changed)
+        self._network.start(self._network_changed)
         self._sleep.start()
 
     async def release(self) -> None:
         """Remove every line: its calls end and it is un-registered."""
+        await self._surveyor.close()
         await self._lines.clear()
 
     async def close(self) -> None:
@@ -123,7 +136,7 @@ class Engine:
         take their turns in the order in which they were begun; digits do not hold up a hang-up.
         """
         try:
-            return await self._carry_out(command)
+            return await self._carry_out(self._addressed(command))
         except TelephonyError as error:
             return Failure.of(command.id, error)
         except Exception:
@@ -164,12 +177,22 @@ class Engine:
         match command:
             case AddLine():
                 await self._lines.add(command.line, command.config)
+                self._surveyor.add(command.line)
             case MoveLine():
-                await self._lines.move(command.line, command.family)
+                await self._move(command)
             case RemoveLine():
+                self._surveyor.remove(command.line)
                 await self._lines.remove(command.line)
             case _:
                 assert_never(command)
+
+    async def _move(self, command: MoveLine) -> None:
+        """Move a line; that nobody answers over a family is worth knowing."""
+        try:
+            await self._lines.move(command.line, command.family)
+        except (GatewaySilentError, GatewayUnreachableError):
+            self._surveyor.unanswered(command.line, command.family)
+            raise
 
     async def _probe(self, command: ProbeLine) -> Probed:
         """Prove a configuration at the gateway."""
@@ -188,15 +211,21 @@ class Engine:
         standing = self._lines.standing(command.line)
         held = self._held[command.line] = []
         try:
-            placed = await self.backend.dial(command.line, command.number)
+            placed = await self.backend.dial(
+                command.line, command.number, mu_law_only=command.mu_law_only
+            )
         finally:
             del self._held[command.line]
         self._announced.add(placed.call)
+        shown = self._shown[placed.call] = (
+            command.as_line or command.line,
+            command.as_call or placed.call,
+        )
         early = [event for event in held if event.call == placed.call]
         asyncio.get_running_loop().call_soon(self._tell_all, early)
         return Dialled(
             id=command.id,
-            call=placed.call,
+            call=shown[1],
             channel=placed.channel,
             family=standing.account.family,
         )
@@ -248,6 +277,23 @@ class Engine:
         """Pass sound on."""
         self._emit_sound(frame)
 
+    def _registration_changed(self, event: RegistrationChanged) -> None:
+        """Tell where a registration stands, and let the surveyor know."""
+        self._emit(event)
+        self._surveyor.registration_changed(event)
+
+    def _network_changed(self) -> None:
+        """Hear that addresses or routes of this machine changed."""
+        self._lines.network_changed()
+        self._surveyor.network_changed()
+
+    def _addressed(self, command: Command) -> Command:
+        """Return a command for a call with the name that the back end knows the call by."""
+        about_call: Any = command
+        named = getattr(command, "call", None)
+        call = next((call for call, shown in self._shown.items() if shown[1] == named), None)
+        return command if call in {None, named} else dataclasses.replace(about_call, call=call)
+
     def _tell_all(self, events: list[CallEvent]) -> None:
         """Tell the events of a call that came before the reply to its ``Dial`` was sent."""
         for event in events:
@@ -255,6 +301,8 @@ class Engine:
 
     def _tell(self, event: CallEvent) -> None:
         """Tell an event and forget a call that ended."""
+        line, call = self._shown.get(event.call, (event.line, event.call))
         if isinstance(event, CallEnded):
             self._announced.discard(event.call)
-        self._emit(event)
+            self._shown.pop(event.call, None)
+        self._emit(dataclasses.replace(event, line=line, call=call))

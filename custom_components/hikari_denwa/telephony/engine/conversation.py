@@ -12,9 +12,12 @@ from typing import Protocol, TypeVar
 import aiohttp
 
 from ..errors import (
+    EngineError,
+    EngineForeignError,
     EngineLostError,
     EngineSilentError,
     EngineStartError,
+    EngineUnreachableError,
     ProtocolError,
 )
 from .child import RunningEngine
@@ -31,6 +34,7 @@ from .protocol import (
     Welcome,
     decode,
 )
+from .remote import certificate_error
 
 _LOGGER = logging.getLogger(__name__)
 _R = TypeVar("_R", bound=Reply)
@@ -38,6 +42,7 @@ _T = TypeVar("_T")
 _PING_SECONDS = 5.0
 _SILENT_PINGS = 2
 _LARGEST_MESSAGE = 1_048_576
+_CLOSE_SECONDS = 1.0
 
 
 class Hearer(Protocol):
@@ -74,13 +79,16 @@ class Conversation:
 
     @classmethod
     async def open(cls, engine: RunningEngine, hearer: Hearer) -> Conversation:
-        """Connect and greet. Raises EngineStartError, EngineVersionError or EngineTokenError."""
+        """Connect and greet. Raises the EngineError that tells why that cannot be."""
         try:
             socket = await engine.session.ws_connect(
-                engine.url, autoping=False, max_msg_size=_LARGEST_MESSAGE
+                engine.url,
+                autoping=False,
+                max_msg_size=_LARGEST_MESSAGE,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
             )
         except (aiohttp.ClientError, OSError) as error:
-            raise EngineStartError(detail=str(error)) from error
+            raise _not_connected(engine, error) from error
         conversation = cls(engine, socket, hearer)
         conversation._tasks.append(asyncio.create_task(conversation._read(), name="engine"))
         try:
@@ -230,3 +238,14 @@ class Conversation:
         self.engine.kill()
         self._break()
         self._tasks[0].cancel()
+
+
+def _not_connected(engine: RunningEngine, error: Exception) -> EngineError:
+    """Return why an engine was not reached, as its owner has to know it."""
+    if engine.pid is not None:
+        return EngineStartError(detail=str(error))
+    if told := certificate_error(engine.url, error):
+        return told
+    if isinstance(error, aiohttp.ClientResponseError):
+        return EngineForeignError(url=engine.url)
+    return EngineUnreachableError(url=engine.url)

@@ -36,6 +36,7 @@ from .protocol import FamilyChoice, LineConfig, RegistrationChanged, Registratio
 _LOGGER = logging.getLogger(__name__)
 _RANDOM = random.SystemRandom()
 _MOST_ADDRESSES_OF_A_FAMILY = 2
+_LEAST_BETWEEN_LOOKS = 60.0
 _FINAL = (CredentialsRejectedError, ExtensionUnavailableError)
 _NO_ANSWER = (GatewaySilentError, GatewayUnreachableError, GatewayRenumberedError)
 _ANSWER = (*_FINAL, RegistrationRefusedError)
@@ -54,6 +55,7 @@ class Timing:
 
     attempt: float = 6.0
     resolve: float = 5.0
+    ask: float = 4.0
     first_pause: float = 2.0
     longest_pause: float = 20.0
     spacing: float = 1.0
@@ -80,7 +82,7 @@ async def find_endpoints(
     """
     try:
         async with asyncio.timeout(time_limit):
-            found = await resolve(config.gateway)
+            found = await _resolve_both(config)
     except TimeoutError:
         raise NameNotResolvedError(address=config.gateway) from None
     wanted: list[Endpoint] = []
@@ -94,6 +96,19 @@ async def find_endpoints(
     if not wanted:
         raise FamilyMissingError(address=config.gateway, family=config.family.value)
     return wanted, other
+
+
+async def _resolve_both(config: LineConfig) -> list[Endpoint]:
+    """Return the literals of both addresses of a gateway; one that says nothing is passed over.
+
+    Raises NameNotResolvedError if neither says anything.
+    """
+    hosts = filter(None, (config.gateway, config.second_gateway))
+    answers = await asyncio.gather(*map(resolve, hosts), return_exceptions=True)
+    found = [each for answer in answers if isinstance(answer, tuple) for each in answer]
+    if not found:
+        raise NameNotResolvedError(address=config.gateway)
+    return list(dict.fromkeys(found))
 
 
 def _account(config: LineConfig, endpoint: Endpoint) -> Account:
@@ -120,6 +135,12 @@ def _most_telling(errors: Sequence[TelephonyError]) -> TelephonyError:
             isinstance(error, _NO_ANSWER),
         ),
     )
+
+
+def _only_answers(wanted: Endpoint, other: Endpoint) -> RegistrationError:
+    """Return the failure of a gateway that is silent at one address and not at the other."""
+    only = OnlyIPv4AnswersError if other.family is Family.IPV4 else OnlyIPv6AnswersError
+    return only(address=wanted.address, other_address=other.address)
 
 
 def _wish(error: TelephonyError) -> float:
@@ -180,6 +201,11 @@ class Registrar:
                     earliest = began + self.timing.spacing
         raise self._explained(config, _most_telling(errors))
 
+    async def ask(self, config: LineConfig, endpoint: Endpoint) -> float | None:
+        """Ask the gateway at an address; returns the round trip in seconds, None after silence."""
+        account = _account(config, endpoint)
+        return await self.backend.ask(account, time_limit=self.timing.ask)
+
     async def unregister(self, line: str) -> None:
         """Un-register a line within the bound, whatever the gateway does."""
         try:
@@ -228,6 +254,8 @@ class LineKeeper:
         self._nudged = asyncio.Event()
         self._turn = asyncio.Lock()
         self._has_served = False
+        self._elsewhere: RegistrationError | None = None
+        self._look_after = float("-inf")
         self._loss: TelephonyError | None = None
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
@@ -337,11 +365,15 @@ class LineKeeper:
         """Make one attempt over all addresses; what worked last comes first."""
         former, self.standing = self.standing, None
         try:
-            wanted, _ = await self._registrar.endpoints(self.config)
+            wanted, other = await self._registrar.endpoints(self.config)
             if self._last:
                 last = self._last
                 wanted.sort(key=lambda item: (item != last, item.family is not last.family))
-            self._take(await self._registrar.register(self.line, self.config, wanted))
+            try:
+                self._take(await self._registrar.register(self.line, self.config, wanted))
+            except _NO_ANSWER as error:
+                await self._look_elsewhere(wanted, other)
+                raise self._elsewhere or error from None
         except TelephonyError:
             raise
         except Exception as error:
@@ -350,8 +382,19 @@ class LineKeeper:
         if self.standing != former:
             self._tell_registered()
 
+    async def _look_elsewhere(self, wanted: list[Endpoint], other: list[Endpoint]) -> None:
+        """Ask, at times, whether the gateway is there over the family that the line may not use."""
+        now = asyncio.get_running_loop().time()
+        if not other:
+            self._elsewhere = None
+        elif now >= self._look_after:
+            self._look_after = now + _LEAST_BETWEEN_LOOKS
+            there = await self._registrar.ask(self.config, other[0]) is not None
+            self._elsewhere = _only_answers(wanted[0], other[0]) if there else None
+
     def _take(self, standing: Standing) -> None:
         """Take a registration that stands; its address comes first the next time."""
+        self._elsewhere = None
         self.standing = standing
         self._has_served = True
         account = standing.account
@@ -409,6 +452,7 @@ class LineKeeper:
                 gateway_address=standing.account.gateway if standing else None,
                 local_address=standing.registered.local_address if standing else None,
                 expires=standing.registered.expires if standing else None,
+                domain=standing.registered.domain if standing else None,
                 reason=error.reason if error else None,
                 placeholders=error.placeholders if error else {},
                 retry_in=retry_in,
@@ -478,6 +522,22 @@ class Lines:
             self._keepers.clear()
             await asyncio.gather(*(keeper.close() for keeper in keepers))
 
+    async def endpoints(self, line: str) -> list[Endpoint]:
+        """Return all addresses of a line's gateway, whatever family the line may use.
+
+        Raises LineUnknownError, NameNotResolvedError or FamilyMissingError.
+        """
+        if line not in self._keepers:
+            raise LineUnknownError(line=line)
+        wanted, other = await self._registrar.endpoints(self._keepers[line].config)
+        return [*wanted, *other]
+
+    async def ask(self, line: str, endpoint: Endpoint) -> float | None:
+        """Ask a line's gateway at an address; as Registrar.ask. Raises LineUnknownError."""
+        if line not in self._keepers:
+            raise LineUnknownError(line=line)
+        return await self._registrar.ask(self._keepers[line].config, endpoint)
+
     def standing(self, line: str) -> Standing:
         """Return a line's registration. Raises LineUnknownError or LineNotRegisteredError."""
         if line not in self._keepers:
@@ -528,8 +588,7 @@ class Lines:
         except _NO_ANSWER:
             if not other or not await self._answers(line, config, other):
                 raise
-        only = OnlyIPv4AnswersError if other[0].family is Family.IPV4 else OnlyIPv6AnswersError
-        raise only(address=wanted[0].address, other_address=other[0].address)
+        raise _only_answers(wanted[0], other[0])
 
     async def _answers(self, line: str, config: LineConfig, endpoints: list[Endpoint]) -> bool:
         """Return whether a SIP server answers at one of the addresses, whatever it says."""

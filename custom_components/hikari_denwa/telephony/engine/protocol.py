@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 
 from ..calls import CallerId, Ending, Family
 from ..errors import ProtocolError, TelephonyError
+from ..paths import Paths
 
 VERSION = 1
 FRAME_BYTES = 160
@@ -60,8 +61,9 @@ class RegistrationState(StrEnum):
 class LineConfig:
     """What a line needs to register. ``gateway`` is a literal without brackets or a host name.
 
-    ``codecs`` are offered in this order, and taken when offered. Others than µ-law are for
-    gateways that are known to want them.
+    ``second_gateway`` is the same gateway's address in the other family, where one name does
+    not tell both. ``codecs`` are offered in this order, and taken when offered. Others than
+    µ-law are for gateways that are known to want them.
     """
 
     gateway: str
@@ -73,6 +75,7 @@ class LineConfig:
     expires: int = 3600
     call_waiting: bool = False
     codecs: tuple[SoundCodec, ...] = (SoundCodec.PCMU,)
+    second_gateway: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,11 +148,19 @@ class ProbeLine(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Dial(Command):
-    """Place a call; answered by ``Dialled`` when the INVITE is sent."""
+    """Place a call; answered by ``Dialled`` when the INVITE is sent.
+
+    ``mu_law_only`` offers nothing else, whatever the line is set to. ``as_line`` and ``as_call``
+    are what the call's events and commands name as its line and call, its own if None: so a
+    call that was refused and has ended goes on under its name, over another family or line.
+    """
 
     kind = "dial"
     line: str
     number: str
+    mu_law_only: bool = False
+    as_line: str | None = None
+    as_call: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +218,7 @@ class StreamSound(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Shutdown(Command):
-    """Un-register every line and end the engine; answered before it goes."""
+    """Un-register every line and end the engine if it is the client's; answered before it goes."""
 
     kind = "shutdown"
 
@@ -284,7 +295,10 @@ class Event(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class RegistrationChanged(Event):
-    """A line's registration moved; ``reason`` and ``placeholders`` tell a failure."""
+    """A line's registration moved; ``reason`` and ``placeholders`` tell a failure.
+
+    ``domain`` is the SIP domain that the gateway names as ours, if it names one.
+    """
 
     kind = "registration_changed"
     line: str
@@ -296,10 +310,20 @@ class RegistrationChanged(Event):
     reason: str | None = None
     placeholders: dict[str, str] = field(default_factory=dict)
     retry_in: float | None = None
+    domain: str | None = None
 
     def error(self) -> TelephonyError | None:
         """Return why the registration failed, or None if it did not."""
         return TelephonyError.of_reason(self.reason, self.placeholders) if self.reason else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathsChanged(Event):
+    """Which families reach a line's gateway from the engine's machine, now."""
+
+    kind = "paths_changed"
+    line: str
+    paths: Paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,7 +378,7 @@ class CallHeld(CallEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class CallEnded(CallEvent):
-    """The call is over; nothing about it follows."""
+    """The call is over; nothing about it follows, unless it is dialled ``as_call`` once more."""
 
     kind = "call_ended"
     ending: Ending

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import json
 import logging
+import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,11 +15,13 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from ..errors import (
     EngineError,
+    EngineLockedError,
     EngineTokenError,
     EngineVersionError,
     ProtocolError,
     TelephonyError,
 )
+from .attempts import Attempts
 from .commands import Engine, MakeBackend
 from .lines import Timing
 from .outbox import Outbox
@@ -38,6 +41,7 @@ _LOGGER = logging.getLogger(__name__)
 _HELLO_SECONDS = 10.0
 _LARGEST_MESSAGE = 65_536
 _WRITE_BUFFER = 16_384
+_MOST_STRANGERS = 32
 
 
 @dataclass(kw_only=True)
@@ -52,8 +56,9 @@ class _Client:
 class Server:
     """Serves one client; the newest takes the place of the one before.
 
-    When a client goes, its lines are removed. ``stop`` is set when the engine is to end: on
-    ``Shutdown``, and after ``linger`` seconds without a client (None: never).
+    When a client goes, its lines are removed. ``stop`` is set when the engine is to end:
+    after ``linger`` seconds without a client (None: never), and on ``Shutdown`` if the client
+    owns the engine; else that removes its lines alone.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Server:
         token: str | None = None,
         linger: float | None = None,
         heartbeat: float | None = None,
+        owned: bool = True,
         timing: Timing | None = None,
     ) -> None:
         """Keep the terms; a ``token`` is asked of every client."""
@@ -73,11 +79,15 @@ class Server:
         self._token = token
         self._linger = linger
         self._heartbeat = heartbeat
+        self._owned = owned
         self._client: _Client | None = None
+        self._attempts = Attempts()
+        self._strangers = 0
         self._seat = asyncio.Lock()
         self._leaving: asyncio.TimerHandle | None = None
         app = web.Application()
         app.router.add_get("/", self._converse)
+        app.router.add_get("/health", _tell_health)
         self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
     async def start(self) -> None:
@@ -99,6 +109,8 @@ class Server:
 
     async def _converse(self, request: web.Request) -> web.WebSocketResponse:
         """Talk with a client until it goes."""
+        if self._strangers >= _MOST_STRANGERS:
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(
             compress=False,
             heartbeat=self._heartbeat,
@@ -110,7 +122,11 @@ class Server:
         if request.transport:
             request.transport.set_write_buffer_limits(high=_WRITE_BUFFER)
         outbox = Outbox(socket)
-        hello = await self._greeting(socket, outbox)
+        self._strangers += 1
+        try:
+            hello = await self._greeting(socket, outbox, request.remote or "")
+        finally:
+            self._strangers -= 1
         if hello is None:
             await outbox.drained()
             await socket.close()
@@ -121,7 +137,9 @@ class Server:
             await self._serve(_Client(socket=socket, outbox=outbox), hello)
         return socket
 
-    async def _greeting(self, socket: web.WebSocketResponse, outbox: Outbox) -> Hello | None:
+    async def _greeting(
+        self, socket: web.WebSocketResponse, outbox: Outbox, address: str
+    ) -> Hello | None:
         """Return the client's ``Hello`` if it may come in, and tell it if it may not."""
         try:
             async with asyncio.timeout(_HELLO_SECONDS):
@@ -131,16 +149,30 @@ class Server:
         if not isinstance(hello, Hello):
             _LOGGER.warning("A client did not begin with a hello")
             return None
-        refusal: EngineError | None = None
-        if hello.version != VERSION:
-            refusal = EngineVersionError(ours=str(hello.version), theirs=str(VERSION))
-        elif self._token and not _same(self._token, hello.token or ""):
-            refusal = EngineTokenError()
-        if refusal:
-            _LOGGER.warning("A client was refused: %s", refusal)
+        if refusal := self._refusal(hello, address):
             outbox.post(Failure.of(hello.id, refusal))
             return None
         return hello
+
+    def _refusal(self, hello: Hello, address: str) -> EngineError | None:
+        """Return why a client may not come in, and log it as a sentence for who runs the engine."""
+        if wait := math.ceil(self._attempts.wait(address)):
+            return EngineLockedError(seconds=str(wait))
+        if self._token and not _same(self._token, hello.token or ""):
+            self._attempts.wrong(address)
+            _LOGGER.warning("A client at %s was refused: its token is not ours", address)
+            return EngineTokenError()
+        self._attempts.right(address)
+        if hello.version != VERSION:
+            _LOGGER.warning(
+                "A client at %s was refused: it speaks version %s of the protocol and this engine"
+                " version %s; update the older one of the two, the integration or the engine",
+                address,
+                hello.version,
+                VERSION,
+            )
+            return EngineVersionError(ours=str(hello.version), theirs=str(VERSION))
+        return None
 
     async def _serve(self, client: _Client, hello: Hello) -> None:
         """Welcome a client and do what it asks until it goes; then remove its lines."""
@@ -197,7 +229,7 @@ class Server:
         """Carry a command out and send the reply."""
         reply = await self.engine.carry_out(command)
         client.outbox.post(reply)
-        if isinstance(command, Shutdown):
+        if isinstance(command, Shutdown) and self._owned:
             await client.outbox.drained()
             self.stop.set()
 
@@ -234,3 +266,8 @@ class Server:
 def _same(token: str, other: str) -> bool:
     """Compare tokens in a time that tells nothing about them."""
     return hmac.compare_digest(token.encode(), other.encode())
+
+
+async def _tell_health(_request: web.Request) -> web.Response:
+    """Tell a watchdog that the loop runs; nothing that is not known anyway."""
+    return web.json_response({"status": "ok"})

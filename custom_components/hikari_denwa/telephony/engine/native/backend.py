@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
@@ -20,9 +21,11 @@ from ...errors import (
 )
 from ..backend import Account, Backend, BackendListener, PlacedCall, Registered
 from ..protocol import FRAME_BYTES, CallEvent, SoundFrame
+from .rtp.pacing import Pacer
 from .rtp.session import RtpSession
 from .sip.incoming import IncomingCall
 from .sip.media import OpenSound
+from .sip.question import ask
 from .sip.registration import Registration
 from .sip.session import Session
 from .sip.transport import UdpTransport, local_address_towards
@@ -108,12 +111,11 @@ class NativeBackend(Backend):
     name = "native"
     families = (Family.IPV6, Family.IPV4)
 
-    def __init__(
-        self, listener: BackendListener, *, open_sound: OpenSound = RtpSession.open
-    ) -> None:
+    def __init__(self, listener: BackendListener, *, open_sound: OpenSound | None = None) -> None:
         """Keep who is told; `open_sound` makes the RTP session of a call."""
         super().__init__(listener)
-        self._open_sound = open_sound
+        pacer = Pacer(asyncio.get_running_loop())
+        self._open_sound = open_sound or functools.partial(RtpSession.open, pacer=pacer)
         self._names = Names()
         self._lines: dict[str, _Agent] = {}
         self._joining: dict[str, _Agent] = {}
@@ -165,14 +167,18 @@ class NativeBackend(Backend):
         ]
         await asyncio.gather(*(self._bid_farewell(each) for each in agents))
 
-    async def dial(self, line: str, number: str) -> PlacedCall:
+    async def ask(self, account: Account, *, time_limit: float) -> float | None:
+        """Send OPTIONS from a socket of its own."""
+        return await ask(_canonical(account), time_limit=time_limit)
+
+    async def dial(self, line: str, number: str, *, mu_law_only: bool = False) -> PlacedCall:
         """Send an INVITE; raises LineNotRegisteredError, LineBusyError."""
         agent = self._lines.get(line)
         if agent is None:
             raise LineNotRegisteredError
         if any(each.user_agent.busy for each in self._retired if each.user_agent.line == line):
             raise LineBusyError
-        return await agent.user_agent.dial(number)
+        return await agent.user_agent.dial(number, mu_law_only=mu_law_only)
 
     async def answer(self, call: str) -> None:
         """Answer a ringing call; the line's other call is put on hold, as telephones do."""

@@ -1,4 +1,4 @@
-"""The clock of a session: 20 ms periods against absolute deadlines, so that nothing drifts."""
+"""The clock of all sessions: 20 ms periods against absolute deadlines, so that nothing drifts."""
 
 from __future__ import annotations
 
@@ -10,37 +10,43 @@ from collections.abc import Callable
 
 from ...protocol import FRAME_SECONDS
 
+# A timer that is exact must not find its period not yet begun: some 200 ns.
+_ROUNDING = 1e-5
+
 
 class Pacer:
     """Tells every 20 ms how many periods have come due: one, or more after a stall.
 
     A deadline is the start plus a whole number of periods; the lateness of one never adds to
     the next. On Linux the kernel's timer wakes the loop on time; the loop's own timers, which
-    serve elsewhere, wake up to 1 ms late (epoll counts in milliseconds).
+    serve elsewhere, wake up to 1 ms late (epoll counts in milliseconds). All calls are told in
+    one go, for waking costs more than what is done then; nothing runs while there is no call.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        on_due: Callable[[int], None],
-        *,
-        by_kernel: bool = True,
-    ) -> None:
-        """Keep whom to tell, with the number of periods that are due."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, by_kernel: bool = True) -> None:
+        """Begin with nobody to tell."""
         self._loop = loop
-        self._on_due = on_due
         self._by_kernel = by_kernel
+        self._members: dict[Callable[[int], None], int] = {}
         self._origin = 0.0
-        self._told = 0
-        self._started = False
         self._timer: asyncio.TimerHandle | None = None
         self._descriptor: int | None = None
 
-    def start(self) -> None:
-        """Begin; the first period is due at once."""
-        if self._started:
+    def join(self, on_due: Callable[[int], None]) -> None:
+        """Tell this one, too, from its next period on; the first of all is due at once."""
+        if on_due in self._members:
             return
-        self._started = True
+        self._members[on_due] = self._passed() if self._members else 0
+        if len(self._members) == 1:
+            self._start()
+
+    def leave(self, on_due: Callable[[int], None]) -> None:
+        """Tell this one nothing after this."""
+        if self._members.pop(on_due, None) is not None and not self._members:
+            self._stop()
+
+    def _start(self) -> None:
+        """Begin to count periods."""
         self._origin = self._loop.time()
         if self._by_kernel:
             self._descriptor = _kernel_timer(self._origin)
@@ -49,20 +55,21 @@ class Pacer:
         else:
             self._loop.add_reader(self._descriptor, self._woken, self._descriptor)
 
-    def stop(self) -> None:
-        """End; nothing is told after this."""
+    def _stop(self) -> None:
+        """End."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         if self._descriptor is not None:
             self._loop.remove_reader(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
 
     def _wake(self) -> None:
-        """Set the next deadline first, so that an error in what is told stops nothing."""
-        due = self._due()
-        self._timer = self._loop.call_at(self._origin + self._told * FRAME_SECONDS, self._wake)
-        self._on_due(due)
+        """Set the next deadline first: who is told may be the last to leave."""
+        passed = self._passed()
+        self._timer = self._loop.call_at(self._origin + passed * FRAME_SECONDS, self._wake)
+        self._tell(passed)
 
     def _woken(self, descriptor: int) -> None:
         """Take the kernel's word that a period has passed."""
@@ -70,14 +77,24 @@ class Pacer:
             os.read(descriptor, 8)
         except BlockingIOError:
             return
-        self._on_due(self._due())
+        self._tell(self._passed())
 
-    def _due(self) -> int:
-        """Count the periods that have come due since the last time."""
-        passed = int((self._loop.time() - self._origin) / FRAME_SECONDS) + 1
-        due = max(1, passed - self._told)
-        self._told += due
-        return due
+    def _passed(self) -> int:
+        """Count the periods that have begun since the origin."""
+        return int((self._loop.time() - self._origin) / FRAME_SECONDS + _ROUNDING) + 1
+
+    def _tell(self, passed: int) -> None:
+        """Tell each what has come due since it was told last; one's failure is not the others'."""
+        for on_due, told in tuple(self._members.items()):
+            if on_due not in self._members or told >= passed:
+                continue
+            self._members[on_due] = passed
+            try:
+                on_due(passed - told)
+            except Exception as error:  # noqa: BLE001 - told to the loop, as for a callback of its own
+                self._loop.call_exception_handler(
+                    {"message": "A period of sound failed", "exception": error}
+                )
 
 
 def _kernel_timer(origin: float) -> int | None:

@@ -14,7 +14,8 @@ from typing import Self
 
 from ....audio.dtmf import DtmfDetector
 from ....errors import SoundPortsExhaustedError
-from ...protocol import FRAME_BYTES, SILENCE, SoundDirection, SoundFlag
+from ...protocol import FRAME_BYTES, SILENCE, SoundDirection, SoundFlag, SoundFrame
+from .arrivals import LARGEST_DATAGRAM, Arrivals
 from .pacing import Pacer
 from .packet import COMFORT_NOISE, RtpPacket
 from .payload import KeyEvent, KeyEvents, PayloadFormat
@@ -24,7 +25,6 @@ from .source import SoundSource
 
 _PORT_TRIES = 64
 _EXPEDITED_FORWARDING = 46 << 2  # RFC 3246, in the place of the former TOS octet
-_LARGEST_DATAGRAM = 2048
 _READ_AT_ONCE = 128
 # What we send late by more is of no use to the other side's playout buffer.
 _SEND_CATCH_UP = 5
@@ -33,17 +33,6 @@ _PLAY_CATCH_UP = 50
 _CONTROLS_AT_ONCE = 8
 # A key that is told as an event may be heard as a tone as well, this much earlier.
 _TONE_BEFORE_EVENT = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class PlayedFrame:
-    """20 ms of µ-law as heard (FAR) or sent (NEAR). ``played_at`` is Unix time in microseconds."""
-
-    direction: SoundDirection
-    number: int
-    payload: bytes
-    played_at: int
-    flags: SoundFlag
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,24 +63,28 @@ class RtpSession:
     """Sends and plays 20 ms of sound every 20 ms from ``start`` to ``close``.
 
     Packets are taken from the signalled host alone, from whatever port; where they
-    come from is where ours go (symmetric RTP, RFC 4961). Who is told of frames and digits
-    must not wait.
+    come from is where ours go (symmetric RTP, RFC 4961). Frames are told of the sides in
+    ``streaming``. Who is told of frames and digits must not wait.
     """
 
     def __init__(
         self,
         sockets: tuple[socket.socket, socket.socket],
         *,
-        on_frame: Callable[[PlayedFrame], None],
+        on_frame: Callable[[SoundFrame], None],
         on_digit: Callable[[str], None],
+        channel: int = 0,
+        pacer: Pacer | None = None,
     ) -> None:
         """Own the bound sockets, RTP and RTCP; ``open`` makes them."""
-        self.streaming = False
+        self.streaming: frozenset[SoundDirection] = frozenset()
         self._loop = asyncio.get_running_loop()
         self._socket, self._control_socket = sockets
+        self._arrivals = Arrivals(self._loop, self._socket)
+        self._channel = channel
         self._on_frame = on_frame
         self._on_digit = on_digit
-        self._pacer = Pacer(self._loop, self._periods_due)
+        self._pacer = pacer or Pacer(self._loop)
         self._source = SoundSource()
         self._playout = PlayoutBuffer()
         self._detector = DtmfDetector()
@@ -109,7 +102,7 @@ class RtpSession:
         self._event_timestamp = 0
         self._send = True
         self._receive = True
-        self._started = False
+        self._started_at: float | None = None
         self._closed = False
         self._talking = False
         self._sequence = secrets.randbits(16)
@@ -124,7 +117,6 @@ class RtpSession:
         self._last_received: float | None = None
         self._expecting_since: float | None = None
         self._reports = Reports(self._ssrc)
-        self._loop.add_reader(self._socket, self._read)
         self._loop.add_reader(self._control_socket, self._read_control)
 
     @classmethod
@@ -132,15 +124,19 @@ class RtpSession:
         cls,
         local_address: str,
         *,
-        on_frame: Callable[[PlayedFrame], None],
+        on_frame: Callable[[SoundFrame], None],
         on_digit: Callable[[str], None],
+        channel: int = 0,
+        pacer: Pacer | None = None,
     ) -> Self:
         """Bind an even port and the odd one after it (RFC 3550 §11).
 
-        ``local_address`` is a literal without brackets.
+        ``local_address`` is a literal without brackets; ``channel`` names the call in the
+        frames that are told. Sessions may share a ``pacer``.
         Raises SoundPortsExhaustedError if no such pair is free, or the address is not ours.
         """
-        return cls(_bind_pair(local_address), on_frame=on_frame, on_digit=on_digit)
+        sockets = _bind_pair(local_address)
+        return cls(sockets, on_frame=on_frame, on_digit=on_digit, channel=channel, pacer=pacer)
 
     @property
     def local_port(self) -> int:
@@ -212,10 +208,9 @@ class RtpSession:
 
     def start(self) -> None:
         """Begin to send, as soon as the remote is known, and to play; once is enough."""
-        if not self._started and not self._closed:
-            self._started = True
-            self._expecting_since = self._loop.time()
-            self._pacer.start()
+        if self._started_at is None and not self._closed:
+            self._started_at = self._expecting_since = self._loop.time()
+            self._pacer.join(self._periods_due)
 
     def play(self, payload: bytes) -> None:
         """Queue 20 ms (160 bytes of µ-law) to be sent; the queue holds a second.
@@ -239,10 +234,9 @@ class RtpSession:
         if self._closed:
             return
         self._closed = True
-        self._pacer.stop()
+        self._pacer.leave(self._periods_due)
         self._source.close()
         self._say_goodbye()
-        self._loop.remove_reader(self._socket)
         self._loop.remove_reader(self._control_socket)
         self._socket.close()
         self._control_socket.close()
@@ -322,15 +316,36 @@ class RtpSession:
     def _play_frame(self, near: bytes) -> None:
         """Play 20 ms: look for digits, and tell both sides' sound to who wants it."""
         far, flags = self._playout.take(self._loop.time())
-        digit = self._detector.feed(far, concealed=bool(flags & SoundFlag.CONCEALED))
+        digit = self._detector.feed(far, concealed=flags is SoundFlag.CONCEALED)
         number, self._number = self._number, self._number + 1
-        if self.streaming:
-            now = time.time_ns() // 1000
-            self._on_frame(PlayedFrame(SoundDirection.FAR, number, far, now, flags))
-            self._on_frame(PlayedFrame(SoundDirection.NEAR, number, near, now, SoundFlag.NONE))
+        now = time.time_ns() // 1000 if self.streaming else 0
+        if SoundDirection.FAR in self.streaming:
+            self._tell(SoundDirection.FAR, number, far, now, flags)
+        if SoundDirection.NEAR in self.streaming:
+            self._tell(SoundDirection.NEAR, number, near, now)
         if digit is not None and not self._keys_as_events:
             self._last_tone = digit, self._loop.time()
             self._on_digit(digit)
+
+    def _tell(
+        self,
+        direction: SoundDirection,
+        number: int,
+        payload: bytes,
+        played_at: int,
+        flags: SoundFlag = SoundFlag.NONE,
+    ) -> None:
+        """Tell a frame."""
+        self._on_frame(
+            SoundFrame(
+                direction=direction,
+                channel=self._channel,
+                number=number,
+                payload=payload,
+                played_at=played_at,
+                flags=flags,
+            )
+        )
 
     def _take_event(self, packet: RtpPacket, now: float) -> None:
         """Tell a key that came as an event; from the first on, tones in the sound are none."""
@@ -344,31 +359,24 @@ class RtpSession:
 
     def _read(self) -> None:
         """Take what has arrived; bounded, so that a flood leaves time for the rest."""
-        for _ in range(_READ_AT_ONCE):
-            if self._closed:
-                return
-            try:
-                datagram, source = self._socket.recvfrom(_LARGEST_DATAGRAM)
-            except OSError:
-                return
-            self._take_datagram(datagram, source)
+        for datagram, (host, port), arrived in self._arrivals.read(_READ_AT_ONCE):
+            self._take_datagram(datagram, host, port, arrived)
 
-    def _take_datagram(self, datagram: bytes, source: tuple[str, int]) -> None:
+    def _take_datagram(self, datagram: bytes, host: str, port: int, arrived: float) -> None:
         """Take one datagram, unless it is not from the signalled host or no RTP."""
-        host, port = source[0], source[1]
         packet = RtpPacket.decode(datagram) if host in self._hosts else None
         if packet is None:
             self._refused += 1
             return
-        if not self._receive or not self._started:
+        # What came before the start has waited for too long to be played.
+        if not self._receive or self._started_at is None or arrived < self._started_at:
             return
-        now = self._loop.time()
-        if self._playout.put(packet, now) and packet.payload_type in self._heard_types:
-            self._last_received = now
+        if self._playout.put(packet, arrived) and packet.payload_type in self._heard_types:
+            self._last_received = arrived
             if (host, port) != self._former:
                 self._remote = host, port
             if packet.payload_type == self._format.event_type:
-                self._take_event(packet, now)
+                self._take_event(packet, arrived)
 
     def _set_format(self, payload_format: PayloadFormat) -> None:
         """Take over what payload types mean."""
@@ -384,7 +392,7 @@ class RtpSession:
     def _silent_for(self) -> float | None:
         """Return how long nothing has come that should have."""
         since = self._expecting_since
-        if not self._started or self._closed or not self._receive or since is None:
+        if self._started_at is None or self._closed or not self._receive or since is None:
             return None
         signs = since, self._last_received, self._reports.statistics.last_received
         return self._loop.time() - max(sign for sign in signs if sign is not None)
@@ -393,7 +401,7 @@ class RtpSession:
         """Take the reports that have arrived, from the hosts whose sound is taken."""
         for _ in range(_CONTROLS_AT_ONCE):
             try:
-                datagram, source = self._control_socket.recvfrom(_LARGEST_DATAGRAM)
+                datagram, source = self._control_socket.recvfrom(LARGEST_DATAGRAM)
             except OSError:
                 return
             if source[0] not in self._hosts:

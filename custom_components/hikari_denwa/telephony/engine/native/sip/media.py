@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from ...protocol import SoundCodec, SoundQuality
+from ...protocol import SoundCodec, SoundDirection, SoundFrame, SoundQuality
 from ..rtp.payload import PayloadFormat
 from ..rtp.quality import quality_of
-from ..rtp.session import PlayedFrame, RtpStatistics
+from ..rtp.session import RtpStatistics
 from . import sdp
 from .sdp import Codec, Direction, MediaDescription, Refusal, SessionDescription
 
@@ -20,7 +20,7 @@ _SOME_PORT = 10000
 class Sound(Protocol):
     """The part of an RTP session that a call needs."""
 
-    streaming: bool
+    streaming: frozenset[SoundDirection]
 
     @property
     def local_port(self) -> int:
@@ -64,8 +64,9 @@ class OpenSound(Protocol):
         self,
         local_address: str,
         *,
-        on_frame: Callable[[PlayedFrame], None],
+        on_frame: Callable[[SoundFrame], None],
         on_digit: Callable[[str], None],
+        channel: int,
     ) -> Awaitable[Sound]:
         """Bind the ports; raises SoundPortsExhaustedError."""
 

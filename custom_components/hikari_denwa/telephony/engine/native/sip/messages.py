@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, TypeVar
@@ -261,6 +262,15 @@ class _Message:
             except ValueError:
                 continue
         return None
+
+    @property
+    def associated(self) -> list[NameAddress]:
+        """Give the identities of P-Associated-URI (RFC 7315 §4.1) that can be read."""
+        found = []
+        for each in self.headers.elements("P-Associated-URI"):
+            with suppress(ValueError):
+                found.append(NameAddress.parse(each))
+        return found
 
     @property
     def max_forwards(self) -> int | None:

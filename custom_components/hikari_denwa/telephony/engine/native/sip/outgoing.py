@@ -39,9 +39,10 @@ class OutgoingCall(Session):
         channel: int,
         address_of_record: SipUri,
         target: SipUri,
+        codecs: tuple[sdp.Codec, ...],
     ) -> None:
-        """Take who calls, and whom."""
-        super().__init__(surroundings, call=call, channel=channel)
+        """Take who calls, whom, and the codecs to offer."""
+        super().__init__(surroundings, call=call, channel=channel, codecs=codecs)
         self._from = str(NameAddress(None, address_of_record).with_tag(new_tag()))
         self._target = target
         self._call_id = secrets.token_hex(16)

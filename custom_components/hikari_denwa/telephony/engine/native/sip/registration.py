@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ....address import literal_family
 from ....errors import (
     CredentialsRejectedError,
     ExtensionUnavailableError,
@@ -300,7 +301,9 @@ class Registration:
         if expires and not granted:
             self.registered = None
             return RegistrationRefusedError(code=str(response.status), phrase=response.reason)
-        registered = Registered(local_address=self.contact.host, expires=granted)
+        registered = Registered(
+            local_address=self.contact.host, expires=granted, domain=_domain(response)
+        )
         if expires == 0:
             self.registered = None
             return registered
@@ -403,6 +406,12 @@ def _listed(response: Response) -> list[SipUri]:
         for contact in contacts
         if isinstance(contact.uri, SipUri) and contact.parameter("expires") != "0"
     ]
+
+
+def _domain(response: Response) -> str | None:
+    """Give the domain of the identities that a registrar gives us (RFC 7315 §4.1)."""
+    hosts = (each.uri.host for each in response.associated if isinstance(each.uri, SipUri))
+    return next((host for host in hosts if literal_family(host) is None), None)
 
 
 def _unusual(port: int) -> int | None:

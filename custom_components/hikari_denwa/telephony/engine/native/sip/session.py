@@ -22,7 +22,6 @@ from ...protocol import (
     SoundFrame,
     SoundQuality,
 )
-from ..rtp.session import PlayedFrame
 from . import sdp
 from .clock import Clock, TimerValues
 from .dialog import Dialog, DialogId
@@ -111,10 +110,18 @@ class Session(ABC):
 
     we_call: bool
 
-    def __init__(self, surroundings: Surroundings, *, call: str, channel: int) -> None:
-        """Take the names that the engine gives the call."""
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        *,
+        call: str,
+        channel: int,
+        codecs: tuple[sdp.Codec, ...] | None = None,
+    ) -> None:
+        """Take the names that the engine gives the call, and codecs if not all of the line's."""
         self.call = call
         self.channel = channel
+        self._codecs = surroundings.codecs if codecs is None else codecs
         self.ended = False
         self.connected = False
         self.over = False
@@ -123,8 +130,7 @@ class Session(ABC):
         self._dialogs: dict[DialogId, Dialog] = {}
         self._media: CallMedia | None = None
         self._watch: SoundWatch | None = None
-        self._streaming = False
-        self._streaming_near = False
+        self._streaming: frozenset[SoundDirection] = frozenset()
         self._confirmed = False
         self._told_held = False
         self._bye_wanted = False
@@ -153,10 +159,10 @@ class Session(ABC):
 
     def stream(self, *, enabled: bool, near: bool = False) -> None:
         """Start or stop passing the far side's sound on, and ours if `near`."""
-        self._streaming = enabled
-        self._streaming_near = near
+        wanted = {SoundDirection.FAR, SoundDirection.NEAR} if near else {SoundDirection.FAR}
+        self._streaming = frozenset(wanted if enabled else ())
         if self._media:
-            self._media.sound.streaming = enabled
+            self._media.sound.streaming = self._streaming
 
     def play(self, payload: bytes) -> None:
         """Queue 20 ms; without effect unless the call is connected."""
@@ -182,20 +188,25 @@ class Session(ABC):
     async def hold(self, *, held: bool) -> None:
         """Put the call on hold, or take it back (RFC 3264 §8.4), by a re-INVITE.
 
-        Returns when the far side has agreed. Raises CallNotConnectedError, and HoldRefusedError
-        if it does not agree, or if another such wish is still open; then all is as before.
+        Returns when the far side has agreed, also to the same wish of somebody else that is still
+        open. Raises CallNotConnectedError, and HoldRefusedError if it does not agree, or if the
+        opposite wish is still open; then all is as before.
         """
         if not self.connected or self._media is None:
             raise CallNotConnectedError
+        change = self._change
         if self._media.holding is held:
-            return
-        if self._change:
+            if change is None:
+                return
+        elif change:
             raise HoldRefusedError
-        self._media.hold(held=held)
-        self._change = asyncio.get_running_loop().create_future()
-        self._changes_tried = 0
-        self._send_change()
-        if not await self._change:
+        else:
+            self._media.hold(held=held)
+            self._change = change = asyncio.get_running_loop().create_future()
+            self._changes_tried = 0
+            self._send_change()
+        # Whoever stops waiting does not stop the others.
+        if not await asyncio.shield(change):
             raise HoldRefusedError
 
     def abort(self) -> None:
@@ -245,10 +256,13 @@ class Session(ABC):
         """Bind the ports of the sound; raises SoundPortsExhaustedError."""
         around = self._around
         sound = await around.open_sound(
-            around.local_address, on_frame=self._on_frame, on_digit=self._on_digit
+            around.local_address,
+            on_frame=around.hear,
+            on_digit=self._on_digit,
+            channel=self.channel,
         )
         sound.streaming = self._streaming
-        return CallMedia(around.local_address, around.gateway_address, sound, codecs=around.codecs)
+        return CallMedia(around.local_address, around.gateway_address, sound, codecs=self._codecs)
 
     def _connect(self) -> None:
         """Tell that the call is answered, and watch its sound from now on."""
@@ -531,8 +545,7 @@ class Session(ABC):
                     here=True,
                 )
             )
-        if not change.done():
-            change.set_result(agreed)
+        change.set_result(agreed)
 
     def _send_refresh(self, method: str, seconds: int | None, smallest: int | None) -> None:
         """Send a re-INVITE with our offer, or an UPDATE without; both refresh the session."""
@@ -614,21 +627,6 @@ class Session(ABC):
             self._settle_change(agreed=False)
         else:
             self._session_timer.retry_refresh(_REFRESH_AGAIN_AFTER)
-
-    def _on_frame(self, frame: PlayedFrame) -> None:
-        """Pass sound on under the call's channel."""
-        if frame.direction is SoundDirection.NEAR and not self._streaming_near:
-            return
-        self._around.hear(
-            SoundFrame(
-                direction=frame.direction,
-                channel=self.channel,
-                number=frame.number,
-                payload=frame.payload,
-                played_at=frame.played_at,
-                flags=frame.flags,
-            )
-        )
 
     def _on_digit(self, digit: str) -> None:
         """Tell a key that was pressed there."""

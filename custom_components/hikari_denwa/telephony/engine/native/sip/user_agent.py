@@ -167,8 +167,8 @@ class UserAgent:
         """Hear that nothing listens at the gateway's port."""
         self.layer.unreachable()
 
-    async def dial(self, number: str) -> PlacedCall:
-        """Send an INVITE for a number.
+    async def dial(self, number: str, *, mu_law_only: bool = False) -> PlacedCall:
+        """Send an INVITE for a number, with all codecs of the line or with one.
 
         Raises LineNotRegisteredError, LineBusyError, SoundPortsExhaustedError.
         """
@@ -184,6 +184,7 @@ class UserAgent:
             channel=channel,
             address_of_record=own,
             target=SipUri(user=number, host=own.host, port=own.port),
+            codecs=(sdp.PCMU,) if mu_law_only else self.codecs,
         )
         self._sessions.append(call)
         try:

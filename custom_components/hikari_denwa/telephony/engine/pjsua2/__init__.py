@@ -1,0 +1,1 @@
+"""The back end by pjsua2, for interpreters that have one."""

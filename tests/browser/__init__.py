@@ -1,0 +1,1 @@
+"""Home Assistant as a person uses it: in a browser, in both languages."""

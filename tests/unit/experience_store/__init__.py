@@ -1,0 +1,1 @@
+"""The store of what calls taught, on a real disk."""

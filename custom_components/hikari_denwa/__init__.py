@@ -11,6 +11,7 @@ from . import problems
 from .actions import async_setup_actions
 from .address_book import address_book, async_hand_over
 from .call_log import log_store
+from .call_updates import async_tell_calls
 from .const import DOMAIN, PLATFORMS
 from .contact_actions import ContactsView
 from .engine import EngineChoice, engine_keeper, needed_family
@@ -20,6 +21,7 @@ from .experience_store import DATA_EXPERIENCE, ExperienceStore, gateway_key
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
 from .listening import listening_store
+from .support import TraceView, async_keep_trace, forget_trace
 from .telephony.errors import (
     CredentialsRejectedError,
     ExtensionUnavailableError,
@@ -49,6 +51,7 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     streams = hass.data[DATA_STREAMS] = LiveStreams(ffmpeg.binary if version else None)
     hass.http.register_view(LiveStreamView(streams))
     hass.http.register_view(ContactsView())
+    hass.http.register_view(TraceView())
     async_setup_actions(hass)
     async_setup_websocket(hass)
     return True
@@ -69,11 +72,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
     await tell_problem(hass, entry, lease)
     line = Line(hass, entry, lease.client, live_streams(hass))
     entry.runtime_data = line
+    async_tell_calls(hass, line)
     try:
         await line.async_start()
         await line.listening.async_start()
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException as error:
+        if isinstance(error, TelephonyError):
+            await async_keep_trace(hass, line)
         await line.async_stop()
         await engines.release(entry.entry_id)
         if isinstance(error, TelephonyError):
@@ -81,6 +87,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
             raise _setup_failed(error) from error
         raise
     problems.async_watch(hass, entry)
+    forget_trace(hass, entry)
     return True
 
 
@@ -103,6 +110,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> N
     await log_store(hass, entry.entry_id).async_remove()
     await listening_store(hass, entry.entry_id).async_remove()
     forget_problem(hass, entry)
+    forget_trace(hass, entry)
     problems.async_clear(hass, entry)
     key = gateway_key(entry)
     others = hass.config_entries.async_entries(DOMAIN)

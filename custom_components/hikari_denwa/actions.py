@@ -44,6 +44,8 @@ from .listening import (
     check_players,
     filter_numbers,
 )
+from .self_test import TIME_SIGNAL, SelfTestResult, async_self_test, described_report
+from .support import async_trace_text, described_finding, signed_trace_path
 from .telephony.audio.broadcast import Filler
 from .telephony.audio.formats import LiveFormat
 from .telephony.calls import CallState
@@ -94,6 +96,8 @@ class Action(StrEnum):
     GET_CALLS = "get_calls"
     DELETE_CALLS = "delete_calls"
     MARK_CALLS_SEEN = "mark_calls_seen"
+    SELF_TEST = "self_test"
+    GET_TRACE = "get_trace"
 
 
 class DialResult(StrEnum):
@@ -172,10 +176,16 @@ _SCHEMAS: Final = {
     Action.GET_CALLS: vol.Schema({**_LINE, **GET_FIELDS}),
     Action.DELETE_CALLS: vol.Schema({**_LINE, **DELETE_FIELDS}),
     Action.MARK_CALLS_SEEN: vol.Schema({**_LINE, **SEEN_FIELDS}),
+    Action.SELF_TEST: vol.Schema(
+        {**_LINE, vol.Optional(ATTR_NUMBER, default=TIME_SIGNAL): vol.Any(str, int)}
+    ),
+    Action.GET_TRACE: vol.Schema(_LINE),
 }
 _FILTERS: Final = (ATTR_DIRECTION, ATTR_NUMBERS, ATTR_DOOR_PHONES_ONLY)
 # These tell something and do nothing else.
-_RESPONSE_ONLY: Final = frozenset({Action.EXPORT_CONTACTS, Action.GET_CALLS})
+_RESPONSE_ONLY: Final = frozenset(
+    {Action.CHECK_NUMBER, Action.EXPORT_CONTACTS, Action.GET_CALLS, Action.GET_TRACE}
+)
 
 
 @callback
@@ -198,6 +208,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.GET_CALLS: _get_calls,
         Action.DELETE_CALLS: _delete_calls,
         Action.MARK_CALLS_SEEN: _mark_calls_seen,
+        Action.SELF_TEST: _self_test,
+        Action.GET_TRACE: _get_trace,
     }
     for action, handler in handlers.items():
         hass.services.async_register(
@@ -383,6 +395,32 @@ async def _delete_calls(call: ServiceCall) -> ServiceResponse:
 async def _mark_calls_seen(call: ServiceCall) -> ServiceResponse:
     """Note that missed calls were seen."""
     return mark_calls_seen(call.hass, _lines(call), call.data)
+
+
+async def _self_test(call: ServiceCall) -> ServiceResponse:
+    """Test a line with a call; what is found is an error, unless the response is asked for."""
+    line = _line(call)
+    number = _as_written(call.data[ATTR_NUMBER])
+    with translated_errors():
+        report = await async_self_test(line, number, call.context)
+    found = described_report(call.hass, line, report)
+    if report.result is not SelfTestResult.OK and not call.return_response:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="self_test_failed",
+            translation_placeholders={"found": found["sentence"]},
+        )
+    return found
+
+
+async def _get_trace(call: ServiceCall) -> ServiceResponse:
+    """Return the last SIP messages of a line, and what they show."""
+    line = _line(call)
+    return {
+        "finding": described_finding(call.hass, line),
+        "trace": await async_trace_text(call.hass, line.entry),
+        "path": signed_trace_path(call.hass, line.entry),
+    }
 
 
 def _as_written(number: str | int) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, override
 
 from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -13,6 +14,8 @@ from .dialling import async_is_person
 from .entity import HikariEntity
 from .exceptions import translated_errors
 from .line import HikariConfigEntry, Line
+from .self_test import async_self_test_and_notify
+from .support import async_offer_trace
 
 # A person who hangs up must not wait for a call that is being placed.
 PARALLEL_UPDATES = 0
@@ -53,6 +56,17 @@ _BUTTONS = (
     ),
 )
 
+_TRACE = ButtonEntityDescription(
+    key="trace",
+    translation_key="trace",
+    entity_category=EntityCategory.DIAGNOSTIC,
+)
+_SELF_TEST = ButtonEntityDescription(
+    key="self_test",
+    translation_key="self_test",
+    entity_category=EntityCategory.DIAGNOSTIC,
+)
+
 
 async def async_setup_entry(
     hass: HomeAssistant,
@@ -62,6 +76,7 @@ async def async_setup_entry(
     """Set up the button platform."""
     async_add_entities(LineButton(entry, description) for description in _BUTTONS)
     DialButtons(hass, entry, async_add_entities).async_start()
+    async_add_entities([TraceButton(entry, _TRACE), SelfTestButton(entry, _SELF_TEST)])
 
 
 class LineButton(HikariEntity, ButtonEntity):
@@ -81,3 +96,32 @@ class LineButton(HikariEntity, ButtonEntity):
         person = await async_is_person(self.hass, self._context)
         with translated_errors():
             await self.entity_description.press_fn(self.line, person)
+
+
+class SupportButton(HikariEntity, ButtonEntity):
+    """A button that is of most use while the line is down."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Tell that it can be pressed at any time."""
+        return True
+
+
+class TraceButton(SupportButton):
+    """Offers the last SIP messages as a file."""
+
+    @override
+    async def async_press(self) -> None:
+        """Offer it."""
+        await async_offer_trace(self.line)
+
+
+class SelfTestButton(SupportButton):
+    """Tests the line with a call to the time signal."""
+
+    @override
+    async def async_press(self) -> None:
+        """Test it; an automation that presses the button is refused."""
+        with translated_errors():
+            await async_self_test_and_notify(self.line, self._context)

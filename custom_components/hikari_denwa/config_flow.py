@@ -15,7 +15,7 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import CONF_NAME, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import callback
-from homeassistant.data_entry_flow import section
+from homeassistant.data_entry_flow import AbortFlow, section
 from homeassistant.helpers.selector import (
     BooleanSelector,
     NumberSelector,
@@ -84,6 +84,7 @@ from .telephony.errors import (
     TelephonyError,
 )
 from .telephony.experience import Book
+from .telephony.gateway_finder import find_gateways
 from .telephony.numbers import normalize
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _choice(values: Iterable[str], key: str, *, several: bool = False) -> Select
 
 
 _LINE_FIELDS: Final = {
-    vol.Required(CONF_GATEWAY): _TEXT,
+    vol.Optional(CONF_GATEWAY): _TEXT,
     vol.Required(CONF_EXTENSION): _TEXT,
     vol.Required(CONF_USER_ID): _TEXT,
 }
@@ -235,6 +236,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         """Begin without an error to show."""
         self._errors: dict[str, str] = {}
         self._placeholders: dict[str, str] = {}
+        self._found: str | None = None
         self._app: EngineApp | None = None
 
     @staticmethod
@@ -354,6 +356,8 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         The error of a field that this form does not have stands above the form.
         """
         shown = {key: value for key, value in (values or {}).items() if key != CONF_PASSWORD}
+        if self._found and not shown.get(CONF_GATEWAY):
+            shown[CONF_GATEWAY] = self._found
         return self.async_show_form(
             step_id=step,
             data_schema=self.add_suggested_values_to_schema(schema, shown),
@@ -369,14 +373,16 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> dict[str, Any] | None:
         """Return the data of an entry if the gateway takes it, else keep the errors to show."""
         try:
+            if not _plain(entered.get(CONF_GATEWAY, "")):
+                entered = {**entered, CONF_GATEWAY: await self._find(entered, options)}
             data = _entry_data(entered)
             self._async_abort_entries_match(
                 {key: data[key] for key in (CONF_GATEWAY, CONF_EXTENSION)}
             )
-            async with engine_keeper(self.hass).use(
-                EngineChoice.of_options(options or {}), needed_family(data)
-            ) as client:
-                await client.probe(line_config(data, {}))
+            choice = EngineChoice.of_options(options or {})
+            async with engine_keeper(self.hass).use(choice, needed_family(data)) as client:
+                probed = await client.probe(line_config(data, {}))
+            self._abort_if_line_exists(data, probed.gateway_address)
         except InputError as error:
             self._errors, self._placeholders = {error.field: error.reason}, error.placeholders
         except TelephonyError as error:
@@ -385,6 +391,29 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         else:
             return data
         return None
+
+    async def _find(self, entered: Mapping[str, Any], options: Mapping[str, Any] | None) -> str:
+        """Look for the home gateway; raises InputError if none answers over the family."""
+        family = entered[CONF_FAMILY]
+        async with engine_keeper(self.hass).use(EngineChoice.of_options(options or {})) as client:
+            gateways = await find_gateways(client.speaks_sip)
+        for found in gateways:
+            if family == FamilyChoice.AUTOMATIC or family in found.families:
+                self._found = found.host
+                return found.host
+        raise InputError(CONF_GATEWAY, "gateway_not_found")
+
+    def _abort_if_line_exists(self, data: Mapping[str, Any], address: str) -> None:
+        """Abort if this is a line that is there, its gateway having been entered otherwise.
+
+        SIP tells nothing of a gateway that outlives its addresses, so entries have no unique ID:
+        the same extension at the same address is the same line.
+        """
+        for entry in self.hass.config_entries.async_loaded_entries(DOMAIN):
+            same = all(entry.data[key] == data[key] for key in (CONF_EXTENSION, CONF_PORT))
+            own = entry.entry_id == self.context.get("entry_id")
+            if same and not own and entry.runtime_data.state.gateway_address == address:
+                raise AbortFlow("already_configured")
 
 
 class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):

@@ -183,6 +183,11 @@ class Line:
         """Return the name by which the engine knows the line."""
         return self.entry.entry_id
 
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Return the calls that are not over, the oldest first."""
+        return tuple(self._calls.values())
+
     async def async_start(self) -> None:
         """Register, and wait for the first outcome.
 
@@ -543,6 +548,11 @@ class Line:
         )
         return words.get(f"{_CALLER_ID_WORDS}{call.caller_id}", call.caller_id.value)
 
+    @callback
+    def describe(self, call: Call) -> Mapping[str, Any]:
+        """Return all that an event would show of a call as it is now."""
+        return self._update(CallEventType(call.direction.value), call).attributes()
+
     def _continued(self, call: Call, dialled: Dialled, told: CallAttempt) -> Call:
         """Keep a call that goes on with another INVITE; sound has another channel from now on."""
         self._hearing.pop(call.channel, None)
@@ -739,9 +749,13 @@ class Line:
             if not outcome.done():
                 outcome.set_result(call)
 
+    def _update(self, event: CallEventType, call: Call, digit: str | None = None) -> CallUpdate:
+        """Return something that happened to a call, with all that is known of it."""
+        return CallUpdate(type=event, call=call, who=self.who(call), digit=digit)
+
     def _tell(self, event: CallEventType, call: Call, digit: str | None = None) -> CallUpdate:
         """Tell the listeners of calls."""
-        update = CallUpdate(type=event, call=call, who=self.who(call), digit=digit)
+        update = self._update(event, call, digit)
         for listener in tuple(self._call_listeners):
             listener(update)
         return update

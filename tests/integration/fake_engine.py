@@ -31,6 +31,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     SoundDirection,
     SoundFrame,
     SoundQuality,
+    TracedMessage,
     Welcome,
 )
 from custom_components.hikari_denwa.telephony.errors import TelephonyError
@@ -69,6 +70,9 @@ class FakeEngine:
         self.early: list[Any] = []
         self.invites: list[Invite] = []
         self.lose_while_dialling = False
+        self.trace: tuple[TracedMessage, ...] = ()
+        self.sound: list[bytes] = []
+        self.after_hang_up: list[Any] = []
 
     @property
     def client(self) -> FakeClient:
@@ -183,6 +187,11 @@ class FakeClient:
             raise self.engine.probe_error
         return Probed(id=2, family=Family.IPV6, gateway_address=GATEWAY, local_address=LOCAL)
 
+    async def speaks_sip(self, gateway: str) -> bool:
+        """Answer nowhere."""
+        self.command("speaks_sip", gateway)
+        return False
+
     async def move_line(self, line: str, family: Family) -> None:
         """Register over another family."""
         self.command("move_line", line, family)
@@ -222,8 +231,10 @@ class FakeClient:
         self.command("reject", call, status)
 
     async def hang_up(self, call: str) -> None:
-        """Hang up."""
+        """Hang up, and tell what the test wants told then."""
         self.command("hang_up", call)
+        for event in self.engine.after_hang_up:
+            self.listener().call_event(event)
 
     async def hold(self, call: str, *, held: bool) -> None:
         """Hold, or take back."""
@@ -233,9 +244,16 @@ class FakeClient:
         """Send digits."""
         self.command("send_dtmf", call, digits)
 
+    async def trace(self, line: str) -> tuple[TracedMessage, ...]:
+        """Return what the test wants a trace to be."""
+        self.command("trace", line)
+        return self.engine.trace
+
     async def stream_sound(self, call: str, *, enabled: bool, near: bool = False) -> None:
-        """Switch the sound."""
+        """Switch the sound, and let be heard what the test wants heard."""
         self.command("stream_sound", call, enabled, *(["near"] if near else []))
+        for payload in self.engine.sound if enabled else ():
+            self.listener().sound(far_sound(payload, 100 + self._last[next(iter(self.lines))]))
 
     def command(self, name: str, *arguments: Any) -> None:
         """Note a command, and fail if the test wants that."""
@@ -306,11 +324,11 @@ def connected(call: str = "in-1", *, after: float = 5.0) -> CallConnected:
     return CallConnected(at=AT + after, line="", call=call, codec="PCMU")
 
 
-def sounding(call: str = "in-1", *, mos: float) -> CallQuality:
+def sounding(call: str = "in-1", *, mos: float = 4.4, packets_received: int = 499) -> CallQuality:
     """Return the event that tells how a call sounds."""
     quality = SoundQuality(
         packets_sent=500,
-        packets_received=499,
+        packets_received=packets_received,
         packets_lost=1,
         packets_late=0,
         concealed_pct=0.2,

@@ -1,6 +1,8 @@
 """The dialogs: setting up, errors and recovery, reauth, reconfigure, options."""
 
+from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
@@ -20,6 +22,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     SoundCodec,
 )
 from custom_components.hikari_denwa.telephony.experience import Outcome, Result
+from custom_components.hikari_denwa.telephony.gateway_finder import Ask, FoundGateway
 from custom_components.hikari_denwa.telephony.numbers import NumberKind
 
 from .conftest import ENTRY_DATA
@@ -168,7 +171,6 @@ async def test_gateway_refuses_then_takes(
         ({"gateway": "fe80::1%eth0"}, {"gateway": "address_link_local"}),
         ({"gateway": "http://192.168.1.1/"}, {"gateway": "address_invalid"}),
         ({"gateway": "192.168.1.256"}, {"gateway": "address_invalid"}),
-        ({"gateway": " "}, {"gateway": "address_invalid"}),
         ({"extension": "three"}, {"extension": "extension_invalid"}),
         ({"extension": ""}, {"extension": "extension_invalid"}),
         ({"user_id": "0003 4"}, {"user_id": "user_id_invalid"}),
@@ -205,6 +207,87 @@ async def test_same_extension_twice(
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"
     assert engine.probed == []
+
+
+async def test_same_line_by_another_address(
+    hass: HomeAssistant, engine: FakeEngine, line: Line
+) -> None:
+    """The same extension of the gateway is the same line, by whatever name it is entered."""
+    result = await enter(hass, await begin(hass), **{**ENTERED, "gateway": "ntt.setup"})
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "already_configured"
+    assert hass.config_entries.async_entries(DOMAIN) == [line.entry]
+
+
+@pytest.fixture
+def found() -> Iterator[list[FoundGateway]]:
+    """Let the search for gateways find what a test puts in."""
+    gateways: list[FoundGateway] = []
+
+    async def find(ask: Ask) -> tuple[FoundGateway, ...]:
+        return tuple(gateways)
+
+    with patch("custom_components.hikari_denwa.config_flow.find_gateways", find):
+        yield gateways
+
+
+@pytest.mark.parametrize(
+    ("family", "gateway"),
+    [("automatic", "ntt.setup"), ("ipv6", "2001:db8::1"), ("ipv4", "ntt.setup")],
+)
+async def test_gateway_that_is_looked_for(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    found: list[FoundGateway],
+    family: str,
+    gateway: str,
+) -> None:
+    """Who leaves the address empty gets the first gateway that answers over the family."""
+    found.append(FoundGateway(host="ntt.setup", families=(Family.IPV4,)))
+    found.append(FoundGateway(host="2001:db8::1", families=(Family.IPV6,)))
+    entered = {key: value for key, value in ENTERED.items() if key != "gateway"}
+    result = await enter(hass, await begin(hass), **{**entered, "family": family})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["gateway"] == gateway
+
+
+async def test_gateway_that_is_not_found_then_is(
+    hass: HomeAssistant, engine: FakeEngine, found: list[FoundGateway]
+) -> None:
+    """That none was found is told at the field; one that was found is shown there."""
+    result = await enter(hass, await begin(hass), **{**ENTERED, "gateway": " "})
+    assert result["errors"] == {"gateway": "gateway_not_found"}
+    found.append(FoundGateway(host="192.168.1.1", families=(Family.IPV4,)))
+    engine.probe_error = tree.CredentialsRejectedError(user_id="0003")
+    result = await enter(hass, result, **{**ENTERED, "gateway": ""})
+    assert result["errors"] == {"password": "credentials_rejected"}
+    assert suggested(result)["gateway"] == "192.168.1.1"
+    engine.probe_error = None
+    result = await enter(hass, result, **{**ENTERED, "gateway": "192.168.1.1"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_gateway_that_moved_is_looked_for(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    found: list[FoundGateway],
+) -> None:
+    """Reconfiguring takes the new address into the entry that is there."""
+    found.append(FoundGateway(host="192.168.1.1", families=(Family.IPV4,)))
+    result = await entry.start_reconfigure_flow(hass)
+    result = await enter(
+        hass,
+        result,
+        extension="3",
+        user_id="0003",
+        family="automatic",
+        advanced={"port": 5060},
+    )
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data["gateway"] == "192.168.1.1"
+    assert hass.config_entries.async_entries(DOMAIN) == [entry]
 
 
 async def test_second_extension_uses_the_running_engine(

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Context, HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa.const import DOMAIN
@@ -224,3 +224,35 @@ async def test_blocked_call(line: House) -> None:
     await line.until(lambda: state_of(line.hass, "sensor.line_last_call").state != "unknown")
     (told,) = (await line.act("get_calls"))["calls"]
     assert told["outcome"] == "blocked"
+
+
+async def test_self_test_and_trace(line: House) -> None:
+    """The time signal is heard; the trace holds the call, without the secrets of the line."""
+    person = MockUser().add_to_hass(line.hass)
+    found: Any = await line.hass.services.async_call(
+        DOMAIN,
+        "self_test",
+        blocking=True,
+        return_response=True,
+        context=Context(user_id=person.id),
+    )
+    assert found["result"] == "ok", found
+    assert found["sound"]["audible_frames"] >= 50
+    assert found["quality"] is None or found["quality"]["packets_received"]
+    told = await line.act("get_trace")
+    assert told["finding"]["fault"] == "none"
+    assert "secret-3" not in told["trace"]
+    assert '"0003"' not in told["trace"]
+
+
+async def test_trace_of_the_native_engine(line: House, request: pytest.FixtureRequest) -> None:
+    """Registration and call are there as they were on the wire, the challenge too."""
+    if request.config.getoption("backend") != "native":
+        pytest.skip("another back end keeps no messages")
+    await line.act("dial", number="0451110001", wait_for_answer=True)
+    await line.act("hang_up")
+    trace = (await line.act("get_trace"))["trace"]
+    for part in ("REGISTER sip:", "SIP/2.0 401", "INVITE sip:045*******@", "m=audio", "BYE sip:"):
+        assert part in trace, part
+    assert "0451110001" not in trace
+    assert 'response="***"' in trace

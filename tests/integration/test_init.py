@@ -84,6 +84,8 @@ async def test_device_and_entities(hass: HomeAssistant, line: Line) -> None:
         "line-1_number": "text.home_number_to_dial",
         "line-1_registered": "binary_sensor.home_registered",
         "line-1_talk_time_today": "sensor.home_talk_time_today",
+        "line-1_self_test": "button.home_self_test",
+        "line-1_trace": "button.home_sip_trace",
     }
     assert {entity.device_id for entity in entities} == {device.id}
 

@@ -101,7 +101,7 @@ def test_japanese_is_japanese() -> None:
     """What is a sentence in English is one in Japanese."""
     english, japanese = (flat(load(f"translations/{language}.json")) for language in LANGUAGES)
     for key, sentence in english.items():
-        if " " in sentence:
+        if " " in PLACEHOLDER.sub("", sentence).strip():
             assert JAPANESE.search(japanese[key]), key
     assert not JAPANESE.search(english["entity.event.call.name"])
 

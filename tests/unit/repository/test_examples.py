@@ -1,18 +1,43 @@
 """Every example of the documents does in Home Assistant what it says."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
+from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.setup import async_setup_component
 
 from custom_components.hikari_denwa.actions import _SCHEMAS, Action
+from custom_components.hikari_denwa.call_updates import SIGNAL_CALL
+from custom_components.hikari_denwa.calls import Call, CallEventType, CallUpdate
+from custom_components.hikari_denwa.telephony.calls import (
+    CallDirection,
+    CallerIdKind,
+    CallState,
+    Family,
+)
 
 from .documents import ROOT, Example, examples
 
 INTEGRATION = ROOT / "custom_components" / "hikari_denwa"
 LINE = "hikari_denwa"
+CALL = Call(
+    id="call-1",
+    channel=1,
+    direction=CallDirection.INCOMING,
+    state=CallState.RINGING,
+    caller_id=CallerIdKind.NUMBER,
+    number="09012345678",
+    name=None,
+    called=None,
+    internal=False,
+    family=Family.IPV6,
+    started=datetime(2026, 11, 22, 14, 30, tzinfo=UTC),
+)
 CALLER = {
     "who": "090-1234-5678",
     "number": "09012345678",
@@ -23,6 +48,7 @@ CALLER = {
 EXPECTED = {
     "announce-the-caller": ["media_player.media_pause", "tts.speak"],
     "missed-call": ["notify.notify"],
+    "hush-in-a-call": ["media_player.media_pause"],
     "doorbell": ["hikari_denwa.listen", "hikari_denwa.answer"],
     "open-the-door": ["hikari_denwa.send_dtmf", "hikari_denwa.hang_up"],
     "answer-my-mobile": ["hikari_denwa.answer"],
@@ -50,7 +76,12 @@ OTHERS = (
     "light.turn_on",
     "switch.turn_on",
 )
-EVENT_TYPES = {"missed-call": "missed", "key-turns-on-the-light": "dtmf"}
+NATIVE = {
+    "call_received": CallEventType.INCOMING,
+    "call_missed": CallEventType.MISSED,
+    "call_answered": CallEventType.ANSWERED,
+    "dtmf_received": CallEventType.DTMF,
+}
 
 
 def runnable() -> list[Example]:
@@ -61,6 +92,12 @@ def runnable() -> list[Example]:
 def page(example: Example) -> str:
     """Name an example for a person."""
     return f"{example.path.relative_to(ROOT)}-{example.name}"
+
+
+@pytest.fixture(autouse=True)
+def custom_integrations(enable_custom_integrations: None) -> None:
+    """Let Home Assistant load the integration of this checkout."""
+    del enable_custom_integrations
 
 
 @pytest.fixture
@@ -91,19 +128,39 @@ def performed(hass: HomeAssistant) -> list[ServiceCall]:
     return calls
 
 
+def tell(hass: HomeAssistant, happened: CallEventType, *, withheld: bool = False) -> None:
+    """Tell what happened to a call, as a line would."""
+    call = CALL
+    if happened is CallEventType.ANSWERED:
+        call = replace(call, answered=call.started)
+    if withheld:
+        call = replace(call, caller_id=CallerIdKind.WITHHELD, number=None)
+    line: Any = Mock(calls=(call,), entry=Mock(entry_id="line-1", title="Hikari Denwa"))
+    update = CallUpdate(type=happened, call=call, who="090-1234-5678", digit="1")
+    stranger = {"number": "0312345678", "who": "03-1234-5678"}
+    line.describe.return_value = {**update.attributes(), **stranger}
+    loaded = Mock(entry_id="line-1", runtime_data=line)
+    hass.config_entries.async_loaded_entries = Mock(return_value=[loaded])  # type: ignore[method-assign]
+    async_dispatcher_send(hass, SIGNAL_CALL, line, update)
+
+
 async def trigger(hass: HomeAssistant, example: Example) -> None:
     """Bring about what an automation waits for."""
     (condition,) = example.content["triggers"]
+    if condition["trigger"].startswith(f"{LINE}."):
+        happened = NATIVE[condition["trigger"].partition(".")[2]]
+        tell(hass, happened, withheld="caller_id" in condition.get("options", {}))
+        await hass.async_block_till_done()
+        return
     entity_id = condition["entity_id"]
     if entity_id == "binary_sensor.water_leak":
         hass.states.async_set(entity_id, "off")
         hass.states.async_set(entity_id, "on")
         return
-    event_type = EVENT_TYPES.get(example.name, "incoming")
     hass.states.async_set(entity_id, "unknown")
     await hass.async_block_till_done()
     group = "家族" if example.path.parent.name == "ja" else "Family"
-    attributes = {"event_type": event_type, **CALLER, "group": group}
+    attributes = {"event_type": "incoming", **CALLER, "group": group}
     hass.states.async_set(entity_id, "2026-11-22T23:30:00.000+09:00", attributes)
 
 
@@ -144,8 +201,14 @@ async def test_example_keeps_still_otherwise(
     assert await async_setup_component(hass, "automation", {"automation": [example.content]})
     await hass.async_block_till_done()
     (condition,) = example.content["triggers"]
+    if condition["trigger"].startswith(f"{LINE}."):
+        for other in set(NATIVE.values()) - {NATIVE[condition["trigger"].partition(".")[2]]}:
+            tell(hass, other)
+        await hass.async_block_till_done()
+        assert performed == []
+        return
     entity_id = condition["entity_id"]
-    before = {"event_type": EVENT_TYPES.get(example.name, "incoming"), **CALLER}
+    before = {"event_type": "incoming", **CALLER}
     hass.states.async_set(entity_id, "2026-11-22T23:00:00.000+09:00", before)
     await hass.async_block_till_done()
     performed.clear()

@@ -38,6 +38,7 @@ HACS_KEYS = {
     "render_readme": bool,
     "zip_release": bool,
 }
+ALWAYS_THERE = {"device_automation", "persistent_notification", "system_health"}
 INTEGRATION_TYPES = {"device", "entity", "hardware", "helper", "hub", "service", "system"}
 BRAND_HEIGHTS = {"icon": 256, "icon@2x": 512, "logo": 128, "logo@2x": 256}
 
@@ -104,6 +105,7 @@ def test_imported_integrations_are_dependencies() -> None:
     """Hassfest's rule: what is imported of other integrations is declared, base platforms apart."""
     platforms = {path.stem for path in INTEGRATION.glob("*.py")}
     declared = {*MANIFEST["dependencies"], *MANIFEST.get("after_dependencies", []), *platforms}
+    declared |= ALWAYS_THERE
     for path in INTEGRATION.glob("*.py"):
         used = re.findall(r"from homeassistant\.components(?:\.| import )(\w+)", path.read_text())
         assert set(used) <= declared, path
@@ -207,6 +209,13 @@ def test_workflows_parse_and_call_what_exists(path: Path) -> None:
         assert job["timeout-minutes"], name
     for script in re.findall(r"scripts/[a-z_.]+", path.read_text()):
         assert (ROOT / script).exists()
+
+
+def test_types_are_strict() -> None:
+    """Mypy is strict everywhere, and tells users of the package that it has types."""
+    assert PROJECT["tool"]["mypy"]["strict"]
+    assert "custom_components" in PROJECT["tool"]["mypy"]["files"]
+    assert (INTEGRATION / "py.typed").exists()
 
 
 def test_licence_is_apache() -> None:

@@ -31,6 +31,8 @@ from .protocol import (
     FRAME_BYTES,
     AddLine,
     Answer,
+    Asked,
+    AskGateway,
     CallEnded,
     CallEvent,
     CallIncoming,
@@ -38,6 +40,7 @@ from .protocol import (
     Dial,
     Dialled,
     Event,
+    FetchTrace,
     HangUp,
     Hold,
     LineConfig,
@@ -55,6 +58,8 @@ from .protocol import (
     SoundDirection,
     SoundFrame,
     StreamSound,
+    Traced,
+    TracedMessage,
     Welcome,
 )
 
@@ -67,6 +72,7 @@ _DIGIT_SECONDS = 0.5
 # RFC 3261 gives a re-INVITE 32 s to be answered, and glare may want it twice more.
 _HOLD_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 5.0
+_MOST_TRACE_PAGES = 64
 _FAILED_START = 5
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0, 60.0, 120.0, 300.0)
 _HEALTHY_SECONDS = 60.0
@@ -222,6 +228,13 @@ class EngineClient:
         command = ProbeLine(id=conversation.next_id(), config=config)
         return await conversation.ask(Probed, command, time_limit=_PROBE_SECONDS)
 
+    async def speaks_sip(self, gateway: str, port: int = 5060) -> bool:
+        """Tell whether a literal address answers in SIP; nothing changes there by it."""
+        conversation = self._talking()
+        command = AskGateway(id=conversation.next_id(), gateway=gateway, port=port)
+        asked = await conversation.ask(Asked, command, time_limit=_COMMAND_SECONDS)
+        return asked.answers
+
     async def dial(
         self,
         line: str,
@@ -273,6 +286,19 @@ class EngineClient:
     async def stream_sound(self, call: str, *, enabled: bool, near: bool = False) -> None:
         """Start or stop the far side's sound, and ours if ``near``; the line's listener hears."""
         await self._ask(StreamSound(id=self._next_id(), call=call, enabled=enabled, near=near))
+
+    async def trace(self, line: str) -> tuple[TracedMessage, ...]:
+        """Return the last SIP messages of a line, the oldest first, without what is private."""
+        found: list[TracedMessage] = []
+        for _ in range(_MOST_TRACE_PAGES):
+            conversation = self._talking()
+            after = found[-1].number if found else 0
+            command = FetchTrace(id=conversation.next_id(), line=line, after=after)
+            page = await conversation.ask(Traced, command, time_limit=_COMMAND_SECONDS)
+            if not page.messages:
+                break
+            found += page.messages
+        return tuple(found)
 
     def play(self, channel: int, payload: bytes) -> None:
         """Queue 20 ms (160 bytes of µ-law) to be sent in a call; without an engine, no effect."""

@@ -147,6 +147,15 @@ class ProbeLine(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskGateway(Command):
+    """Ask whether a literal address speaks SIP; nothing changes there. Answered by ``Asked``."""
+
+    kind = "ask_gateway"
+    gateway: str
+    port: int = 5060
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dial(Command):
     """Place a call; answered by ``Dialled`` when the INVITE is sent.
 
@@ -217,6 +226,15 @@ class StreamSound(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FetchTrace(Command):
+    """Ask for the last messages of a line after this number, redacted; answered by ``Traced``."""
+
+    kind = "fetch_trace"
+    line: str
+    after: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shutdown(Command):
     """Un-register every line and end the engine if it is the client's; answered before it goes."""
 
@@ -277,6 +295,14 @@ class Probed(Reply):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked(Reply):
+    """Whether a SIP server answers there."""
+
+    kind = "asked"
+    answers: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dialled(Reply):
     """The INVITE is on its way; ``channel`` names the call in sound messages."""
 
@@ -284,6 +310,24 @@ class Dialled(Reply):
     call: str
     channel: int
     family: Family
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracedMessage:
+    """A message of a line as text. ``at`` is Unix time in seconds; numbers only grow."""
+
+    number: int
+    at: float
+    sent: bool
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traced(Reply):
+    """The next messages of a trace, the oldest first; none when there are no more."""
+
+    kind = "traced"
+    messages: tuple[TracedMessage, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

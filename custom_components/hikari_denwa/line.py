@@ -675,8 +675,12 @@ class Line:
     def _add(self, call: Call, event: CallEventType) -> None:
         """Begin to keep a call."""
         self._calls[call.id] = call
+        # Whoever acts on the event, at once perhaps, means this call.
+        before = self.state
+        self.state = replace(self.state, call=self._current())
         self._tell(event, call)
-        self._current_changed()
+        if self.state != before:
+            self.refresh()
 
     def _event_of_no_call(self, event: CallEvent) -> None:
         """Take what is told of a call that does not ring, or that is not known yet."""
@@ -843,9 +847,12 @@ class Line:
         return update
 
     def _current_changed(self) -> None:
-        """Take a call as the line's current one: not one that waits on hold; else the oldest."""
-        current = min(self._calls.values(), key=lambda call: call.holding, default=None)
-        self._set(replace(self.state, call=current))
+        """Take a call as the line's current one."""
+        self._set(replace(self.state, call=self._current()))
+
+    def _current(self) -> Call | None:
+        """Return the call that is meant if none is named: none on hold; else the oldest."""
+        return min(self._calls.values(), key=lambda call: call.holding, default=None)
 
     def _set(self, state: LineState) -> None:
         """Tell the listeners of the state if it is another."""

@@ -44,7 +44,7 @@ _STORE_VERSION: Final = 1
 _SONOS: Final = "sonos"
 # Until a player has played what it had stored when the call ended, and says so.
 _PLAY_OUT_SECONDS: Final = 12.0
-_PLAYER_SECONDS: Final = 15.0
+_PLAYER_SECONDS: Final = 5.0
 _VOLUME_STEP: Final = 0.02
 _PLAYING: Final = frozenset({MediaPlayerState.PLAYING, MediaPlayerState.BUFFERING})
 _BEGINNINGS: Final = frozenset({CallEventType.INCOMING, CallEventType.OUTGOING})
@@ -402,7 +402,7 @@ class _Session:
         changed = asyncio.Event()
         stop = self._hass.bus.async_listen(
             "state_changed",
-            lambda _: changed.set(),
+            callback(lambda _: changed.set()),
             event_filter=callback(lambda data: data[ATTR_ENTITY_ID] == self.player),
         )
         try:
@@ -439,15 +439,31 @@ class _Session:
         return True
 
     async def _act(self, action: str, **data: Any) -> None:
-        """Perform an action of the player."""
-        async with asyncio.timeout(_PLAYER_SECONDS):
-            await self._hass.services.async_call(
+        """Perform an action of the player.
+
+        Raises what the player says within some seconds. One that takes longer goes on by
+        itself: the call does not wait, and what it was told it mostly has done already.
+        """
+        task = self._hass.async_create_background_task(
+            self._hass.services.async_call(
                 MEDIA_PLAYER,
                 action,
                 {ATTR_ENTITY_ID: self.player, **data},
                 blocking=True,
                 context=self._context,
-            )
+            ),
+            f"{DOMAIN} {action} of {self.player}",
+        )
+        await asyncio.wait({task}, timeout=_PLAYER_SECONDS)
+        if task.done():
+            task.result()
+        else:
+            task.add_done_callback(self._late)
+
+    def _late(self, task: asyncio.Task[Any]) -> None:
+        """Note what came of an action that nobody waited for."""
+        if not task.cancelled() and (error := task.exception()):
+            _LOGGER.warning("%s: %s", self.player, error)
 
     def _state(self) -> State | None:
         """Return the player's state."""

@@ -14,7 +14,7 @@ _PLAYER_WAV: Final = LiveFormat(Container.WAV)
 _ESPHOME: Final = "esphome"
 _CAST: Final = "cast"
 # They decode whatever comes, and wait for so many bytes: more of them come sooner.
-_TAKE_ANY: Final = frozenset({"kodi", "mpd", "vlc", "vlc_telnet"})
+_TAKE_ANY: Final = frozenset({"kodi", "vlc", "vlc_telnet"})
 # aioesphomeapi's MediaPlayerFormatPurpose of what is no announcement.
 _USUAL_PURPOSE: Final = 0
 _ESPHOME_CONTAINERS: Final = {

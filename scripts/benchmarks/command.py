@@ -14,9 +14,11 @@ from scripts.benchmarks import (
     calls,
     dialling,
     digits,
+    drift,
     endurance,
     engine,
     insertion,
+    listeners,
     load,
     playout,
     rings,
@@ -51,6 +53,8 @@ PARTS = (
     Part(names=("invite_to_180_ms_blocked_loop",), measure=rings.measure_blocked),
     Part(names=(*_RTP, *(f"{name}_in_process" for name in _RTP)), measure=sound.measure),
     Part(names=("insert_level_db", "insert_clipped_ms"), measure=insertion.measure),
+    Part(names=("rtp_to_http_ms",), measure=listeners.measure_latency),
+    Part(names=("listeners_50",), measure=listeners.measure_crowd),
     Part(names=("dial_to_invite_ms", "fallback_ms"), measure=dialling.measure),
     Part(names=("engine_restart_s",), measure=engine.measure_restart),
 )
@@ -68,6 +72,7 @@ ALONE = (
         measure=playout.measure_loss,
     ),
     LonePart(names=("playout_by_network",), measure=playout.measure_networks),
+    LonePart(names=("stream_drift_frames_per_hour",), measure=drift.measure),
     LonePart(names=("dtmf_hit_pct", "dtmf_false_per_hour"), measure=digits.measure),
     LonePart(names=("soak_calls_rss_growth_mib",), measure=endurance.measure),
 )

@@ -8,6 +8,7 @@ is the other end of that pipe.
 import asyncio
 import itertools
 import json
+import math
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -34,9 +35,18 @@ FRAME_SECONDS = 0.02
 FRAME_BYTES = 160
 NUMBERS = 100
 """How many µ-law values a numbered frame may have: 0 to 99 are all loud."""
+BURST_FRAMES = 5
+BURST_PERIOD_FRAMES = 20
 CROWD = tuple(str(number) for number in range(10, 60))
 """Extensions for many calls at once."""
 ANSWER_SECONDS = 120.0
+
+
+# 1 kHz fills a frame with whole waves.
+_BURST_FRAME = b"".join(
+    round(16000 * math.sin(math.tau * index / 8)).to_bytes(2, "little", signed=True)
+    for index in range(FRAME_BYTES)
+)
 
 
 class FarEndError(Exception):
@@ -52,6 +62,7 @@ class FarEndProcess:
         self._call: IncomingCall | None = None
         self._crowd: list[IncomingCall] = []
         self._numbered = Numbered()
+        self._bursts = Bursts()
         self._sink = Recording()
         self._sink_socket = UdpSocket("::1", 0, self._take)
         self._echo_socket = UdpSocket("::1", 0, self._echo)
@@ -77,6 +88,8 @@ class FarEndProcess:
             "end_crowd": self.end_crowd,
             "say_numbers": self.say_numbers,
             "numbers_said": self.numbers_said,
+            "say_bursts": self.say_bursts,
+            "bursts_said": self.bursts_said,
         }
         async for line in reader:
             request = json.loads(line)
@@ -213,6 +226,19 @@ class FarEndProcess:
         """Return when each numbered frame was said, in Unix time."""
         return {"said": self._numbered.said}
 
+    async def say_bursts(self) -> dict[str, Any]:
+        """Say bursts of a tone with silence between them."""
+        if self._call is None:
+            raise FarEndError("there is no call")
+        await self._call.answered(ANSWER_SECONDS)
+        self._bursts.said.clear()
+        self._call.play(self._bursts)
+        return {}
+
+    async def bursts_said(self) -> dict[str, Any]:
+        """Return when the first frame of each burst was said, in Unix time."""
+        return {"said": self._bursts.said}
+
     def _echo(self, data: bytes, peer: Peer, _stamp: Stamp) -> None:
         """Send back what comes."""
         self._echo_socket.send(data, peer)
@@ -239,6 +265,23 @@ class Numbered:
         for number in itertools.cycle(range(NUMBERS)):
             self.said.append(time.time())
             yield audioop.ulaw2lin(bytes((number,)) * FRAME_BYTES, 2)
+
+
+class Bursts:
+    """A tone for 100 ms, then silence, again and again."""
+
+    def __init__(self) -> None:
+        """Begin with nothing said."""
+        self.said: list[float] = []
+
+    def frames(self, heard: object) -> Iterator[bytes | None]:
+        """Yield frames for ever, and note when a burst begins."""
+        del heard
+        for number in itertools.count():
+            if number % BURST_PERIOD_FRAMES == 0:
+                self.said.append(time.time())
+            loud = number % BURST_PERIOD_FRAMES < BURST_FRAMES
+            yield _BURST_FRAME if loud else bytes(2 * FRAME_BYTES)
 
 
 def _moments(call: IncomingCall) -> dict[str, Any]:

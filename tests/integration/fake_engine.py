@@ -97,6 +97,10 @@ class FakeEngine:
         self.clients.append(client)
         return client
 
+    def has_sent(self, name: str, *arguments: Any) -> bool:
+        """Tell whether a command was asked for."""
+        return arguments in self.sent(name)
+
     def sent(self, name: str) -> list[tuple[Any, ...]]:
         """Return the arguments of all commands of a name."""
         return [command[1:] for command in self.commands if command[0] == name]

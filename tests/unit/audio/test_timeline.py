@@ -1,8 +1,5 @@
 """The timeline: as long as its call, whatever the clocks are, and never without sound."""
 
-import random
-from collections.abc import Iterator
-
 import pytest
 
 from custom_components.hikari_denwa.telephony.audio.timeline import (
@@ -10,8 +7,7 @@ from custom_components.hikari_denwa.telephony.audio.timeline import (
     PATIENCE_SECONDS,
     Timeline,
 )
-
-HOUR_FRAMES = 180_000
+from scripts.benchmarks.drift import drift_frames
 
 
 def test_rings_in_our_time() -> None:
@@ -52,34 +48,7 @@ def test_another_numbering_begins_anew() -> None:
     assert timeline.take(3, 0.06) == 0
 
 
-def an_hour(skew: float, dice: random.Random) -> Iterator[tuple[int, float]]:
-    """Yield number and time of arrival of the frames of an hour, as our clock has it.
-
-    Some come in bursts after a stall of the one who reads, some never, and there is a hold.
-    """
-    stalled_until = 0.0
-    for number in range(HOUR_FRAMES):
-        said = number * FRAME_SECONDS / (1 + skew)
-        if dice.random() < 0.001:
-            stalled_until = said + dice.uniform(0.05, 0.8)
-        if 1000 < said < 1090 or dice.random() < 0.002:
-            continue
-        yield number, max(said, stalled_until)
-
-
 @pytest.mark.parametrize("skew", [-1e-4, 0.0, 1e-4])
 def test_an_hour_drifts_by_no_frame(skew: float) -> None:
     """A stream keeps the call's time though the clocks are 100 ppm apart: 18 frames an hour."""
-    timeline = Timeline(0.0)
-    now, last = 0.0, 0
-    worst = 0
-    for number, arrives in an_hour(skew, random.Random(7)):
-        while timeline.next_fill() < arrives:
-            now = max(now, timeline.next_fill())
-            timeline.fill(now)
-        if timeline.take(number, arrives) is not None:
-            worst = max(worst, abs(timeline.passed - (number + 1)))
-        last = number
-    assert last > HOUR_FRAMES - 10
-    assert worst <= 1
-    assert abs(timeline.passed - (last + 1)) <= 1
+    assert drift_frames(skew) <= 1

@@ -63,6 +63,8 @@ EXPECTED = {
     "call-and-say": ["hikari_denwa.dial"],
     "alarm-call": ["hikari_denwa.dial"],
     "menu": ["hikari_denwa.ask", "light.turn_on", "hikari_denwa.hang_up"],
+    "listen-to-every-call": ["hikari_denwa.listen"],
+    "stop-listening": ["hikari_denwa.stop_listening"],
     "export-contacts": ["hikari_denwa.export_contacts"],
     "announce-the-family": ["tts.speak"],
     "missed-calls-message": ["hikari_denwa.get_calls", "notify.notify"],

@@ -133,6 +133,8 @@ class Broadcast:
         except BaseException:
             if self._renditions.get(live_format) is rendition and rendition.broken:
                 del self._renditions[live_format]
+            elif not rendition.hub.listener_count and not self._closed:
+                self._end_later(rendition)
             raise
         return rendition
 

@@ -52,7 +52,7 @@ _ENCODERS = {
         *("-write_xing", "0", "-id3v2_version", "0", "-f", "mp3"),
     ),
     Container.FLAC: (
-        *("-c:a", "flac", "-compression_level", "0", "-frame_size", "960"),
+        *("-c:a", "flac", "-compression_level", "0"),
         *("-metadata_header_padding", "0", "-f", "flac"),
     ),
     Container.AAC: ("-c:a", "aac", "-b:a", "96k", "-f", "adts"),
@@ -141,6 +141,7 @@ class LiveFormat:
             *("-f", "s16le", "-ar", str(self.rate), "-ac", "1", "-i", "pipe:0"),
             *("-map_metadata", "-1", "-bitexact", "-ac", str(self.channels)),
             *_ENCODERS[self.container],
+            *(("-frame_size", str(self.rate // 50)) if self.container is Container.FLAC else ()),
             *("-flush_packets", "1", "-max_delay", "0", "pipe:1"),
         ]
 

@@ -15,7 +15,8 @@ from tests.home_gateway.sources import SILENT_FRAME, Digits, Listener, Silence, 
 from tests.loopback import loopback
 
 from .conftest import Voice, needs_ffmpeg, state_of
-from .test_end_to_end import House, house, line
+from .house import House
+from .test_end_to_end import house, line
 
 __all__ = ["house", "line", "loopback"]
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import pytest_socket
 
 from custom_components.hikari_denwa.telephony.calls import EndReason
+from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher
+from custom_components.hikari_denwa.telephony.engine.client import EngineClient
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallConnected,
     CallEnded,
@@ -17,12 +20,24 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     DtmfReceived,
 )
 
+from . import engine_without_questions
 from .desk import Desk
 from .kamailio import ENGINE
 from .processes import needs
 from .sipp import Sipp
 
 pytestmark = [needs("sipp"), pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine() -> AsyncIterator[EngineClient]:
+    """Start an engine whose every datagram the scenarios know."""
+    pytest_socket.enable_socket()
+    pytest_socket.socket_allow_hosts([], allow_unix_socket=True)
+    client = EngineClient(ChildLauncher(script=Path(engine_without_questions.__file__)))
+    await client.start()
+    yield client
+    await client.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -49,7 +64,7 @@ async def test_repeated_requests_ring_once(sipp: Sipp, desk: Desk) -> None:
     incoming = await desk.event(CallIncoming)
     assert incoming.caller.number == "09012345678"
     # The scenario wants its third INVITE answered 180 before the 200 comes.
-    await asyncio.sleep(0.5)
+    await sipp.saw("SIP/2.0 180", 3)
     await desk.client.answer(incoming.call)
     await sipp.passed()
     assert (await desk.event(CallEnded)).ending.reason is EndReason.HUNG_UP_THERE
@@ -270,7 +285,7 @@ async def test_everything_comes_six_times_to_the_callee(sipp: Sipp, desk: Desk) 
     await desk.register(sipp.address, sipp.port, ENGINE)
     incoming = await desk.event(CallIncoming)
     # The scenario wants six of its INVITEs answered 180 before the 200 comes.
-    await asyncio.sleep(0.5)
+    await sipp.saw("SIP/2.0 180", 6)
     await desk.client.answer(incoming.call)
     assert await ended(desk, sipp) is EndReason.HUNG_UP_THERE
     assert len(desk.told(CallIncoming)) == 1
@@ -297,7 +312,7 @@ async def test_a_merged_request(sipp: Sipp, desk: Desk) -> None:
     """An INVITE that comes by two ways rings once, and the call is what the first made of it."""
     await desk.register(sipp.address, sipp.port, ENGINE)
     incoming = await desk.event(CallIncoming)
-    await asyncio.sleep(0.3)
+    await sipp.saw("SIP/2.0 482", 1)
     await desk.client.answer(incoming.call)
     assert await ended(desk, sipp) is EndReason.HUNG_UP_THERE
     assert len(desk.told(CallIncoming)) == 1

@@ -83,7 +83,7 @@ def test_suite_that_fails_is_a_problem(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("tools", "user", "reason"),
     [
-        ({"kamailio", "baresip", "sipp", "tayga"}, 1000, None),
+        ({"kamailio", "baresip", "sipp", "tayga", "ip", "unshare"}, 1000, None),
         ({"baresip", "apt-get"}, 1000, "only root can install them"),
         ({"baresip"}, 0, "this machine has no apt-get"),
     ],
@@ -103,6 +103,12 @@ def test_peers_are_skipped_with_a_reason(
         assert said is not None
         assert reason in said
         assert "apt-get install kamailio sip-tester" in said
+
+
+def test_every_suite_of_programs_is_a_suite() -> None:
+    """What installs programs is run, and the players are skipped with a reason as well."""
+    assert run_tests.PROGRAMS.keys() <= set(run_tests.SUITES)
+    assert all(package.strip() for each in run_tests.PROGRAMS.values() for package in each.values())
 
 
 def test_packages_start_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,9 @@ from ..errors import (
     TelephonyError,
 )
 from .backend import Account, Backend, BackendListener, PlacedCall, Registered
-from .protocol import FRAME_BYTES, CallEvent, SoundFrame
-from .sip.question import ask
+from .protocol import FRAME_BYTES, CallEvent, SoundFlag, SoundFrame, TracedMessage
+from .sip.question import ask, speaks_sip
+from .sip.trace import Trace
 from .sip.transport import UdpTransport, local_address_towards
 from .sip.uri import SipUri
 
@@ -141,8 +142,11 @@ class LineCall(Protocol):
     def stream(self, *, enabled: bool, near: bool = False) -> None:
         """Start or stop passing the far side's sound on, and ours if ``near``."""
 
-    def play(self, payload: bytes) -> None:
-        """Queue 20 ms."""
+    def play(self, payload: bytes, *, mark: int | None = None) -> None:
+        """Queue 20 ms, and tell when they have gone if they bear a mark."""
+
+    def clear_sound(self) -> None:
+        """Forget what is queued."""
 
 
 class LineUserAgent(Protocol):
@@ -237,13 +241,19 @@ class AgentBackend(Backend):
         self._lines: dict[str, Agent] = {}
         self._joining: dict[str, Agent] = {}
         self._retired: list[Agent] = []
+        self._traces: dict[str, Trace] = {}
         self._farewells: set[asyncio.Task[None]] = set()
 
     @abstractmethod
     def make_user_agent(
-        self, line: str, account: Account, transport: UdpTransport, listener: LineListener
+        self,
+        line: str,
+        account: Account,
+        transport: UdpTransport,
+        listener: LineListener,
+        trace: Trace,
     ) -> LineUserAgent:
-        """Put a user agent on an open socket."""
+        """Put a user agent on an open socket; it keeps its messages in the line's trace."""
 
     async def close(self) -> None:
         """End every call, un-register every line, close every socket."""
@@ -286,10 +296,16 @@ class AgentBackend(Backend):
             each for each in (self._lines.pop(line, None), self._joining.pop(line, None)) if each
         ]
         await asyncio.gather(*(self._bid_farewell(each) for each in agents))
+        if line not in self._lines and line not in self._joining:
+            self._traces.pop(line, None)
 
     async def ask(self, account: Account, *, time_limit: float) -> float | None:
         """Send OPTIONS from a socket of its own."""
         return await ask(_canonical(account), time_limit=time_limit)
+
+    async def speaks_sip(self, account: Account, *, time_limit: float) -> bool:
+        """Ask by OPTIONS, and those who never answer it by a REGISTER that binds nothing."""
+        return await speaks_sip(_canonical(account), time_limit=time_limit)
 
     async def dial(self, line: str, number: str, *, mu_law_only: bool = False) -> PlacedCall:
         """Send an INVITE; raises LineNotRegisteredError, LineBusyError."""
@@ -335,15 +351,27 @@ class AgentBackend(Backend):
             return
         for session in self._sessions():
             if session.channel == frame.channel and not session.ended:
-                session.play(frame.payload)
+                mark = frame.number if frame.flags & SoundFlag.MARKED else None
+                session.play(frame.payload, mark=mark)
                 return
+
+    def clear_sound(self, call: str) -> None:
+        """Forget what is queued to be sent in a call."""
+        self._session(call).clear_sound()
+
+    def trace(self, line: str) -> tuple[TracedMessage, ...]:
+        """Return the last messages of a line."""
+        trace = self._traces.get(line)
+        return trace.messages() if trace else ()
 
     def _new_agent(self, line: str, account: Account, local_address: str) -> Agent:
         """Open a socket and put a user agent on it."""
         transport = UdpTransport.open(local_address, account.gateway, account.family)
         listener = LineListener(self.listener, line)
         try:
-            user_agent = self.make_user_agent(line, account, transport, listener)
+            user_agent = self.make_user_agent(
+                line, account, transport, listener, self._traces.setdefault(line, Trace())
+            )
         except BaseException:
             transport.close()
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from .protocol import FRAME_BYTES, SILENCE
 
@@ -20,17 +21,20 @@ class SoundQueue:
     def __init__(self) -> None:
         """Start with nothing to say."""
         self.dropped = 0
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[tuple[bytes, Callable[[], None] | None]] = deque()
         self._pre_roll = _PRE_ROLL_FRAMES
 
-    def add(self, frame: bytes) -> None:
-        """Queue 160 bytes of µ-law; raises ValueError for any other length."""
+    def add(self, frame: bytes, on_gone: Callable[[], None] | None = None) -> None:
+        """Queue 160 bytes of µ-law; raises ValueError for any other length.
+
+        ``on_gone`` is called when the frame leaves the queue, whether it is sent or not.
+        """
         if len(frame) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
         if len(self._queue) == _QUEUE_FRAMES:
-            self._queue.popleft()
+            self._take()
             self.dropped += 1
-        self._queue.append(frame)
+        self._queue.append((frame, on_gone))
 
     def next(self) -> bytes:
         """Return the next frame once the pre-roll is over, else silence."""
@@ -41,7 +45,7 @@ class SoundQueue:
             self._pre_roll -= 1
             return SILENCE
         self._pre_roll = 0
-        return self._queue.popleft()
+        return self._take()
 
     def pass_over(self, frames: int) -> None:
         """Let the time of queued sound pass where no frame was asked for."""
@@ -49,5 +53,12 @@ class SoundQueue:
             self.next()
 
     def clear(self) -> None:
-        """Forget what is queued."""
+        """Forget what is queued, without a word."""
         self._queue.clear()
+
+    def _take(self) -> bytes:
+        """Take the oldest frame, and tell that it has gone."""
+        frame, on_gone = self._queue.popleft()
+        if on_gone is not None:
+            on_gone()
+        return frame

@@ -8,6 +8,7 @@ import functools
 from ...calls import Family
 from ..agents import AgentBackend, LineListener, routes_from
 from ..backend import Account, BackendListener
+from ..sip.trace import Trace
 from ..sip.transport import UdpTransport
 from .rtp.pacing import Pacer
 from .rtp.session import RtpSession
@@ -31,7 +32,12 @@ class NativeBackend(AgentBackend):
         """Make ready: there is nothing to do."""
 
     def make_user_agent(
-        self, line: str, account: Account, transport: UdpTransport, listener: LineListener
+        self,
+        line: str,
+        account: Account,
+        transport: UdpTransport,
+        listener: LineListener,
+        trace: Trace,
     ) -> UserAgent:
         """Put a user agent on an open socket."""
         user_agent = UserAgent(
@@ -44,6 +50,7 @@ class NativeBackend(AgentBackend):
             names=self.names,
             open_sound=self._open_sound,
             address_is_ours=lambda: routes_from(account, transport.local[0]),
+            trace=trace,
         )
         transport.on_datagram = user_agent.receive
         transport.on_unreachable = user_agent.unreachable

@@ -10,6 +10,7 @@ from ...calls import Family
 from ...errors import EngineStartError
 from ..agents import AgentBackend, LineListener, routes_from
 from ..backend import Account, BackendListener
+from ..sip.trace import Trace
 from ..sip.transport import UdpTransport
 from .library import Library
 from .probe import probe_pjsua2
@@ -53,7 +54,12 @@ class Pjsua2Backend(AgentBackend):
         await self._library.close()
 
     def make_user_agent(
-        self, line: str, account: Account, transport: UdpTransport, listener: LineListener
+        self,
+        line: str,
+        account: Account,
+        transport: UdpTransport,
+        listener: LineListener,
+        trace: Trace,
     ) -> UserAgent:
         """Put a user agent on an open socket."""
         return UserAgent(
@@ -64,5 +70,6 @@ class Pjsua2Backend(AgentBackend):
             ports=self._ports,
             listener=listener,
             names=self.names,
+            trace=trace,
             address_is_ours=lambda: routes_from(account, transport.local[0]),
         )

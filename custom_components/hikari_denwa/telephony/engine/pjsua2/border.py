@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import logging
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -27,7 +28,7 @@ from ..sip.digest import parse_challenges, strongest
 from ..sip.manners import ALLOWED, EXTENSIONS, Manners
 from ..sip.messages import MessageError, Request, Response, is_keep_alive, parse
 from ..sip.own_requests import OwnRequests
-from ..sip.trace import readable
+from ..sip.trace import Trace, readable
 from ..sip.transport import Address, UdpTransport, reply_destination
 from ..sip.uri import NameAddress, SipUri, Uri, Via
 
@@ -91,6 +92,7 @@ class Border:
         inside: Address,
         go_on: Callable[[], None],
         name: str,
+        trace: Trace,
     ) -> None:
         """Take the line's open socket, and pjsua2's address on loopback."""
         self.unreachable = False
@@ -101,10 +103,11 @@ class Border:
         self._inside = inside
         self._go_on = go_on
         self._name = name
+        self._trace = trace
         self._loop = asyncio.get_running_loop()
         self.own_requests = OwnRequests(
             transport.local,
-            lambda datagram: transport.send(datagram, (account.gateway, account.port)),
+            lambda datagram: self._put(datagram, (account.gateway, account.port)),
         )
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._dialogs: set[DialogId] = set()
@@ -296,8 +299,12 @@ class Border:
             response.headers.add("Record-Route", str(each))
 
     def _send(self, message: Request | Response, destination: Address) -> None:
-        """Put a message on the wire."""
-        datagram = message.encode()
+        """Send a message."""
+        self._put(message.encode(), destination)
+
+    def _put(self, datagram: bytes, destination: Address) -> None:
+        """Put a datagram on the wire."""
+        self._trace.note(datagram, at=time.time(), sent=True)
         if _LOGGER.isEnabledFor(logging.DEBUG):
             _LOGGER.debug("Sent by line %s:\n%s", self._name, readable(datagram))
         self._transport.send(datagram, destination)
@@ -308,6 +315,7 @@ class Border:
         """Take a datagram of the gateway's."""
         if is_keep_alive(datagram):
             return
+        self._trace.note(datagram, at=at, sent=False)
         if _LOGGER.isEnabledFor(logging.DEBUG):
             _LOGGER.debug("Received by line %s:\n%s", self._name, readable(datagram))
         self.unreachable = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import random
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from ..protocol import (
     DtmfReceived,
     SoundDirection,
     SoundFrame,
+    SoundPlayed,
     SoundQuality,
 )
 from ..sip import sdp
@@ -239,10 +241,18 @@ class Call:
         self._sound.streaming = enabled
         self._near_too = near
 
-    def play(self, payload: bytes) -> None:
-        """Queue 20 ms; without effect unless the call is connected."""
+    def play(self, payload: bytes, *, mark: int | None = None) -> None:
+        """Queue 20 ms, and tell when they have gone if they bear a mark.
+
+        Without effect unless the call is connected.
+        """
         if self.connected:
-            self._sound.play(payload)
+            on_gone = None if mark is None else functools.partial(self._tell_played, mark)
+            self._sound.play(payload, on_gone)
+
+    def clear_sound(self) -> None:
+        """Forget what is queued."""
+        self._sound.clear()
 
     async def send_digits(self, digits: str) -> None:
         """Send keypad digits and return when the last has gone.
@@ -450,6 +460,13 @@ class Call:
         self._around.tell(
             CallQuality(at=self._around.now(), line=self.line, call=self.call, quality=quality)
         )
+
+    def _tell_played(self, mark: int) -> None:
+        """Tell that a frame has gone."""
+        if self.connected:
+            self._around.tell(
+                SoundPlayed(at=self._around.now(), line=self.line, call=self.call, number=mark)
+            )
 
     def _hang_up_connected(self, reason: EndReason) -> None:
         """End a connected call: tell it, and let pjsua2 say BYE."""

@@ -57,10 +57,24 @@ class CallSound:
         self._keys_as_events = False
         self._last_tone: tuple[str, float] | None = None
 
-    def play(self, payload: bytes) -> None:
-        """Queue 20 ms of µ-law."""
+    def play(self, payload: bytes, on_gone: Callable[[], None] | None = None) -> None:
+        """Queue 20 ms of µ-law, and tell when they have left the queue."""
         with self._lock:
-            self._queue.add(payload)
+            self._queue.add(payload, None if on_gone is None else self._on_loop(on_gone))
+
+    def _on_loop(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Give what calls back on the event loop's thread, from whatever thread."""
+
+        def later() -> None:
+            """Call back soon."""
+            self._loop.call_soon_threadsafe(callback)
+
+        return later
+
+    def clear(self) -> None:
+        """Forget what is queued; whoever waits for it to go is not told."""
+        with self._lock:
+            self._queue.clear()
 
     async def send_tones(self, digits: str) -> None:
         """Queue keypad tones and return when the last has gone; on hold they wait.

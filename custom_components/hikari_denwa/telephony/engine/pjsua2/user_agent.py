@@ -15,6 +15,7 @@ from ..sip import sdp
 from ..sip.binding import registrar_of
 from ..sip.manners import CALLS_WAITING
 from ..sip.messages import Request, Response
+from ..sip.trace import Trace
 from ..sip.transport import UdpTransport
 from ..sip.uri import NameAddress, SipUri
 from .border import Border
@@ -39,6 +40,7 @@ class UserAgent:
         ports: Ports,
         listener: LineListener,
         names: Names,
+        trace: Trace,
         address_is_ours: Callable[[], bool],
     ) -> None:
         """Put the line on its socket. Raises TooManyLinesError."""
@@ -62,6 +64,7 @@ class UserAgent:
             inside=library.address,
             go_on=library.go_on_soon,
             name=line,
+            trace=trace,
         )
         try:
             self.registration = Registration(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from ....audio.dtmf import digit_frames
 from ....errors import CallNotConnectedError
@@ -41,9 +42,16 @@ class SoundSource:
         """Give how many frames overran the queue."""
         return self._queue.dropped
 
-    def queue(self, frame: bytes) -> None:
-        """Queue 160 bytes of µ-law; raises ValueError for any other length."""
-        self._queue.add(frame)
+    def queue(self, frame: bytes, on_gone: Callable[[], None] | None = None) -> None:
+        """Queue 160 bytes of µ-law; raises ValueError for any other length.
+
+        ``on_gone`` is called when the frame leaves the queue, whether it is sent or not.
+        """
+        self._queue.add(frame, on_gone)
+
+    def clear(self) -> None:
+        """Forget what is queued, without a word."""
+        self._queue.clear()
 
     async def digits(self, digits: str) -> None:
         """Queue tones after those that wait already and return when the last has gone.

@@ -18,7 +18,7 @@ from ...sip.clock import Clock, TimerValues
 from ...sip.digest import DigestClient
 from ...sip.manners import CALLS_WAITING, Manners, new_tag
 from ...sip.messages import MessageError, Request, Response, is_keep_alive, parse
-from ...sip.trace import readable
+from ...sip.trace import Trace, readable
 from ...sip.transport import Address, reply_destination
 from ...sip.uri import NameAddress, SipUri
 from .dialog import DialogId
@@ -67,9 +67,11 @@ class UserAgent:
         open_sound: OpenSound,
         address_is_ours: Callable[[], bool] = lambda: True,
         values: TimerValues | None = None,
+        trace: Trace | None = None,
     ) -> None:
-        """Take the account, our address on the wire, and the way out."""
+        """Take the account, our address on the wire, the way out, and where to keep messages."""
         self.account = account
+        self._trace = trace or Trace()
         self.line = line
         self._wire = send
         self.family = account.family
@@ -128,6 +130,7 @@ class UserAgent:
         if is_keep_alive(datagram):
             return
         self._received_at = at
+        self._trace.note(datagram, at=at, sent=False)
         if _LOGGER.isEnabledFor(logging.DEBUG):
             _LOGGER.debug("Received by line %s:\n%s", self.line, readable(datagram))
         try:
@@ -229,6 +232,7 @@ class UserAgent:
 
     def _send(self, datagram: bytes, destination: Address) -> None:
         """Put a datagram on the wire."""
+        self._trace.note(datagram, at=time.time(), sent=True)
         if _LOGGER.isEnabledFor(logging.DEBUG):
             _LOGGER.debug("Sent by line %s:\n%s", self.line, readable(datagram))
         self._wire(datagram, destination)

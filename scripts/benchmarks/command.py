@@ -22,6 +22,7 @@ from scripts.benchmarks import (
     load,
     playout,
     rings,
+    setting_up,
     sound,
 )
 from scripts.benchmarks.figures import Figure, Value
@@ -65,6 +66,7 @@ ALONE = (
     LonePart(names=("verdict_us",), measure=dialling.measure_verdicts),
     LonePart(names=("register_ms",), measure=engine.measure_registration),
     LonePart(names=("cpu_pct", "rss_mib"), measure=load.measure_cost),
+    LonePart(names=("call_setup_ms",), measure=setting_up.measure),
     LonePart(names=("packet_interval_ms",), measure=load.measure_intervals),
     LonePart(names=("mouth_to_websocket_ms",), measure=playout.measure_latency),
     LonePart(

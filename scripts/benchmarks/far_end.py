@@ -20,6 +20,7 @@ import audioop
 from scripts.benchmarks.figures import percentile
 from scripts.environment import ROOT
 from tests.home_gateway import GatewayConfig, HomeGateway, IncomingCall, Slot, Tone
+from tests.home_gateway.callees import answers
 from tests.home_gateway.likeness import compare, spoken
 from tests.home_gateway.recording import Recording, parse_rtp
 from tests.home_gateway.sources import Silence
@@ -37,6 +38,8 @@ NUMBERS = 100
 """How many µ-law values a numbered frame may have: 0 to 99 are all loud."""
 BURST_FRAMES = 5
 BURST_PERIOD_FRAMES = 20
+ANSWERS_AT_ONCE = "0312340001"
+"""A callee."""
 CROWD = tuple(str(number) for number in range(10, 60))
 """Extensions for many calls at once."""
 ANSWER_SECONDS = 120.0
@@ -382,6 +385,7 @@ def _config() -> GatewayConfig:
 async def main() -> None:
     """Serve the pipe."""
     async with HomeGateway(_config()) as gateway:
+        gateway.callees[ANSWERS_AT_ONCE] = answers(0.0)
         await FarEndProcess(gateway).serve()
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 
+from custom_components.hikari_denwa.telephony.calls import Family
 from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher
 from custom_components.hikari_denwa.telephony.engine.client import EngineClient
 from custom_components.hikari_denwa.telephony.engine.protocol import (
@@ -22,15 +24,29 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
 )
 from scripts.benchmarks.far_end import FarEnd
 from scripts.benchmarks.rig import RigError
+from scripts.environment import ROOT
 
 _REGISTERED_WITHIN = 30.0
 
 
+_WHEEL = ROOT / ".cache" / "environments" / "pjsua2" / "bin" / "python"
+
+
 def backends() -> list[str]:
     """Name the back ends that can be measured here."""
-    # The adapter is the project's, the library is not: without both there is nothing to measure.
-    adapter = "custom_components.hikari_denwa.telephony.engine.pjsua2"
-    return ["native", *(["pjsua2"] if find_spec("pjsua2") and find_spec(adapter) else [])]
+    return ["native", *(["pjsua2"] if _pjsua2() else [])]
+
+
+def _pjsua2() -> str | None:
+    """Find a Python with a pjsua2: the one that is named, else that of the tests."""
+    named = os.environ.get("HIKARI_PJSUA2_PYTHON")
+    return named or (str(_WHEEL) if _WHEEL.exists() else None)
+
+
+def _launcher(backend: str) -> ChildLauncher:
+    """Return what starts an engine with a back end."""
+    other = _pjsua2() if backend == "pjsua2" else None
+    return ChildLauncher(backend=backend, interpreter=other or sys.executable)
 
 
 @dataclass
@@ -103,13 +119,14 @@ async def lone(
 ) -> AsyncIterator[Lone]:
     """Start an engine and the far end, and register a line for each extension."""
     async with FarEnd() as gateway:
-        client = EngineClient(ChildLauncher(backend=backend))
-        await client.start()
+        client = EngineClient(_launcher(backend))
+        welcome = await client.start()
+        address = "::1" if Family.IPV6 in welcome.families else "127.0.0.1"
         try:
             ears = {extension: Ears(client, streams) for extension in extensions}
             for extension, line in ears.items():
                 config = LineConfig(
-                    gateway="::1",
+                    gateway=address,
                     port=gateway.port,
                     extension=extension,
                     user_id=extension.zfill(2).rjust(4, "0"),

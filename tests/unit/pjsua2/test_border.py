@@ -20,7 +20,7 @@ CHALLENGE = 'Digest realm="r",nonce="n"'
 OFFER = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 {}\r\n"
 )
-MULAW, WIDEBAND = OFFER % 0, OFFER % 9
+MULAW, WIDEBAND = OFFER.format("RTP/AVP 0"), OFFER.format("RTP/AVP 9")
 
 
 class Line:

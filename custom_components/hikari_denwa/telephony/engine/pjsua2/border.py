@@ -208,6 +208,7 @@ class Border:
         routes = request.routes
         if routes and self._is_ours(routes[0].uri):
             del routes[0]
+        hop = self._hop(routes[0].uri if routes else request.uri)
         if routes and isinstance(routes[0].uri, SipUri) and routes[0].uri.parameter("lr") is None:
             # §16.6 step 6: a strict router wants itself in the Request-URI.
             target = NameAddress(None, request.uri)
@@ -232,7 +233,7 @@ class Border:
         self.manners.finish(request, str(NameAddress(None, self.contact)))
         self._keep_credentials(request)
         self._line.goes_out(request)
-        self._send(request, self._next_hop(request))
+        self._send(request, hop)
 
     def _keep_credentials(self, request: Request) -> None:
         """Let the ACK of a 2xx have the credentials of its INVITE (§13.2.2.4)."""
@@ -272,10 +273,8 @@ class Border:
         gateway = self._account.gateway
         self._send(response, (gateway, int(via.rport) if via.rport else via.port or 5060))
 
-    def _next_hop(self, request: Request) -> Address:
+    def _hop(self, uri: Uri) -> Address:
         """Tell where a request goes (§8.1.2), the gateway's host being the only one there is."""
-        routes = request.routes
-        uri = routes[0].uri if routes else request.uri
         if isinstance(uri, SipUri) and self._is_gateway(uri.host):
             return self._account.gateway, uri.port or 5060
         return self._account.gateway, self._account.port

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.config_entries import (
@@ -10,11 +10,12 @@ from homeassistant.config_entries import (
     ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
+    ConfigSubentryFlow,
     OptionsFlowWithReload,
 )
 from homeassistant.const import CONF_NAME, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import callback
-from homeassistant.data_entry_flow import section
+from homeassistant.data_entry_flow import AbortFlow, section
 from homeassistant.helpers.selector import (
     BooleanSelector,
     NumberSelector,
@@ -29,8 +30,15 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
-from . import options_form
+from . import options_form, sound_options
+from .auto_answer import DEFAULT_AUTO_ANSWER_AFTER
+from .call_log import DEFAULT_LOG_CALLS, DEFAULT_LOG_DAYS
 from .const import (
+    CONF_AUTO_ANSWER_AFTER,
+    CONF_BLOCK_KINDS,
+    CONF_BLOCK_STATUS,
+    CONF_BLOCK_TREATMENT,
+    CONF_BLOCKED_CALLERS,
     CONF_CALL_WAITING,
     CONF_CODECS,
     CONF_DOOR_PHONES,
@@ -40,16 +48,30 @@ from .const import (
     CONF_EXTENSION,
     CONF_FAMILY,
     CONF_GATEWAY,
+    CONF_LOG_CALLS,
+    CONF_LOG_DAYS,
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
     SECTION_ADVANCED,
+    SECTION_BLOCKING,
+    SECTION_LOG,
+    SUBENTRY_CONTACT,
 )
+from .contact_flow import ContactSubentryFlow
+from .contacts import number_or_pattern
 from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
 from .engine_flow import EngineOptions
 from .exceptions import shown_placeholders
 from .line import Line, line_config
 from .options import DiallingOptions
+from .screening import (
+    BLOCK_STATUSES,
+    BLOCK_TREATMENTS,
+    DEFAULT_BLOCK_STATUS,
+    BlockKind,
+    Treatment,
+)
 from .telephony import address
 from .telephony.engine.protocol import FamilyChoice, SoundCodec
 from .telephony.engine.remote import engine_url
@@ -62,6 +84,7 @@ from .telephony.errors import (
     TelephonyError,
 )
 from .telephony.experience import Book
+from .telephony.gateway_finder import find_gateways
 from .telephony.numbers import normalize
 
 if TYPE_CHECKING:
@@ -89,8 +112,30 @@ _PORT = vol.All(
     NumberSelector(NumberSelectorConfig(min=1, max=65535, mode=NumberSelectorMode.BOX)),
     vol.Coerce(int),
 )
+
+
+def _whole_number(low: int, high: int, *, unit: str | None = None) -> Any:
+    """Return a field for a whole number."""
+    config = NumberSelectorConfig(min=low, max=high, mode=NumberSelectorMode.BOX)
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return vol.All(NumberSelector(config), vol.Coerce(int))
+
+
+def _choice(values: Iterable[str], key: str, *, several: bool = False) -> SelectSelector:
+    """Return a field for one of several values, or for some of them."""
+    return SelectSelector(
+        SelectSelectorConfig(
+            options=[str(value) for value in values],
+            translation_key=key,
+            multiple=several,
+            mode=SelectSelectorMode.LIST,
+        )
+    )
+
+
 _LINE_FIELDS: Final = {
-    vol.Required(CONF_GATEWAY): _TEXT,
+    vol.Optional(CONF_GATEWAY): _TEXT,
     vol.Required(CONF_EXTENSION): _TEXT,
     vol.Required(CONF_USER_ID): _TEXT,
 }
@@ -115,12 +160,33 @@ _RECONFIGURE_SCHEMA: Final = vol.Schema(
 _REAUTH_SCHEMA: Final = vol.Schema(
     {vol.Required(CONF_USER_ID): _TEXT, vol.Required(CONF_PASSWORD): _PASSWORD}
 )
+_BLOCKING_FIELDS: Final = {
+    vol.Optional(CONF_BLOCKED_CALLERS, default=list): TextSelector(
+        TextSelectorConfig(multiple=True)
+    ),
+    vol.Optional(CONF_BLOCK_KINDS, default=list): _choice(
+        BlockKind, CONF_BLOCK_KINDS, several=True
+    ),
+    vol.Required(CONF_BLOCK_TREATMENT, default=Treatment.REJECT.value): _choice(
+        BLOCK_TREATMENTS, CONF_BLOCK_TREATMENT
+    ),
+    vol.Required(CONF_BLOCK_STATUS, default=str(DEFAULT_BLOCK_STATUS)): _choice(
+        map(str, BLOCK_STATUSES), CONF_BLOCK_STATUS
+    ),
+}
+_LOG_FIELDS: Final = {
+    vol.Required(CONF_LOG_CALLS, default=DEFAULT_LOG_CALLS): _whole_number(10, 10_000),
+    vol.Required(CONF_LOG_DAYS, default=DEFAULT_LOG_DAYS): _whole_number(1, 3650, unit="d"),
+}
 _OPTIONS_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(CONF_DOOR_PHONES, default=list): TextSelector(
             TextSelectorConfig(multiple=True)
         ),
         vol.Required(CONF_CALL_WAITING, default=False): BooleanSelector(),
+        vol.Required(CONF_AUTO_ANSWER_AFTER, default=DEFAULT_AUTO_ANSWER_AFTER): _whole_number(
+            0, 60, unit="s"
+        ),
         vol.Optional(CONF_CODECS, default=list): SelectSelector(
             SelectSelectorConfig(
                 options=[codec.lower() for codec in SoundCodec if codec is not SoundCodec.PCMU],
@@ -130,6 +196,7 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
             )
         ),
         **options_form.FIELDS,
+        **sound_options.FIELDS,
         vol.Optional(CONF_ENGINE): SelectSelector(
             SelectSelectorConfig(
                 options=[kind.value for kind in EngineKind],
@@ -137,8 +204,17 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.DROPDOWN,
             )
         ),
+        vol.Required(SECTION_BLOCKING, default=dict): section(
+            vol.Schema(_BLOCKING_FIELDS), {"collapsed": True}
+        ),
+        vol.Required(SECTION_LOG, default=dict): section(
+            vol.Schema(_LOG_FIELDS), {"collapsed": True}
+        ),
     }
 )
+
+
+_PLAIN_OPTIONS: Final = (CONF_AUTO_ANSWER_AFTER, CONF_CALL_WAITING, CONF_CODECS)
 
 
 class InputError(Exception):
@@ -161,6 +237,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         """Begin without an error to show."""
         self._errors: dict[str, str] = {}
         self._placeholders: dict[str, str] = {}
+        self._found: str | None = None
         self._app: EngineApp | None = None
 
     @staticmethod
@@ -169,6 +246,15 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_get_options_flow(config_entry: ConfigEntry) -> HikariDenwaOptionsFlow:
         """Return the flow of the options."""
         return HikariDenwaOptionsFlow()
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(
+        cls, config_entry: ConfigEntry
+    ) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return the flow of contacts."""
+        return {SUBENTRY_CONTACT: ContactSubentryFlow}
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -271,6 +357,8 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         The error of a field that this form does not have stands above the form.
         """
         shown = {key: value for key, value in (values or {}).items() if key != CONF_PASSWORD}
+        if self._found and not shown.get(CONF_GATEWAY):
+            shown[CONF_GATEWAY] = self._found
         return self.async_show_form(
             step_id=step,
             data_schema=self.add_suggested_values_to_schema(schema, shown),
@@ -286,14 +374,16 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> dict[str, Any] | None:
         """Return the data of an entry if the gateway takes it, else keep the errors to show."""
         try:
+            if not _plain(entered.get(CONF_GATEWAY, "")):
+                entered = {**entered, CONF_GATEWAY: await self._find(entered, options)}
             data = _entry_data(entered)
             self._async_abort_entries_match(
                 {key: data[key] for key in (CONF_GATEWAY, CONF_EXTENSION)}
             )
-            async with engine_keeper(self.hass).use(
-                EngineChoice.of_options(options or {}), needed_family(data)
-            ) as client:
-                await client.probe(line_config(data, {}))
+            choice = EngineChoice.of_options(options or {})
+            async with engine_keeper(self.hass).use(choice, needed_family(data)) as client:
+                probed = await client.probe(line_config(data, {}))
+            self._abort_if_line_exists(data, probed.gateway_address)
         except InputError as error:
             self._errors, self._placeholders = {error.field: error.reason}, error.placeholders
         except TelephonyError as error:
@@ -303,9 +393,32 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             return data
         return None
 
+    async def _find(self, entered: Mapping[str, Any], options: Mapping[str, Any] | None) -> str:
+        """Look for the home gateway; raises InputError if none answers over the family."""
+        family = entered[CONF_FAMILY]
+        async with engine_keeper(self.hass).use(EngineChoice.of_options(options or {})) as client:
+            gateways = await find_gateways(client.speaks_sip)
+        for found in gateways:
+            if family == FamilyChoice.AUTOMATIC or family in found.families:
+                self._found = found.host
+                return found.host
+        raise InputError(CONF_GATEWAY, "gateway_not_found")
+
+    def _abort_if_line_exists(self, data: Mapping[str, Any], address: str) -> None:
+        """Abort if this is a line that is there, its gateway having been entered otherwise.
+
+        SIP tells nothing of a gateway that outlives its addresses, so entries have no unique ID:
+        the same extension at the same address is the same line.
+        """
+        for entry in self.hass.config_entries.async_loaded_entries(DOMAIN):
+            same = all(entry.data[key] == data[key] for key in (CONF_EXTENSION, CONF_PORT))
+            own = entry.entry_id == self.context.get("entry_id")
+            if same and not own and entry.runtime_data.state.gateway_address == address:
+                raise AbortFlow("already_configured")
+
 
 class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
-    """Asks which callers are door phones, what becomes of a second call, and what to dial how."""
+    """Asks which callers are door phones or blocked, how to answer and speak, what is kept."""
 
     def __init__(self) -> None:
         """Begin with nothing entered."""
@@ -319,10 +432,11 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
         if user_input is not None:
             try:
                 self._entered = self._kept(user_input)
-            except NumberInvalidError as error:
-                errors, placeholders = {CONF_DOOR_PHONES: error.reason}, error.placeholders
-            except options_form.OptionError as error:
-                errors, placeholders = {"base": error.reason}, error.placeholders
+            except (InputError, options_form.OptionError) as error:
+                # A field of a section cannot show an error of its own.
+                field = getattr(error, "field", None)
+                errors = {field if field in user_input else "base": error.reason}
+                placeholders = error.placeholders
             else:
                 self._engine_kind = user_input.get(CONF_ENGINE)
                 if self._entered[CONF_EMERGENCY]:
@@ -332,7 +446,10 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
         shown = user_input or {
             CONF_ENGINE: EngineKind.AUTOMATIC.value,
             **options,
+            SECTION_BLOCKING: options,
+            SECTION_LOG: options,
             **options_form.suggested(options, self._book()),
+            **sound_options.suggested(options),
         }
         return self.async_show_form(
             step_id="init",
@@ -367,13 +484,18 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
         )
 
     def _kept(self, entered: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is kept of what was entered; raises NumberInvalidError, OptionError."""
+        """Return what is kept of what was entered; raises InputError, OptionError."""
+        blocking = entered[SECTION_BLOCKING]
         return {
+            # What the switches set stays.
             **self.config_entry.options,
-            CONF_DOOR_PHONES: list(dict.fromkeys(map(normalize, entered[CONF_DOOR_PHONES]))),
-            CONF_CALL_WAITING: entered[CONF_CALL_WAITING],
-            CONF_CODECS: entered[CONF_CODECS],
+            **{key: entered[key] for key in _PLAIN_OPTIONS},
+            CONF_DOOR_PHONES: _numbers(entered, CONF_DOOR_PHONES, normalize),
+            **blocking,
+            CONF_BLOCKED_CALLERS: _numbers(blocking, CONF_BLOCKED_CALLERS, number_or_pattern),
+            **entered[SECTION_LOG],
             **options_form.read(entered, self.config_entry.data[CONF_GATEWAY]),
+            **sound_options.read(entered),
         }
 
     def _book(self) -> Book:
@@ -382,6 +504,14 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
             line: Line = self.config_entry.runtime_data
             return line.dialler.book
         return DiallingOptions.read(self.config_entry.options).book
+
+
+def _numbers(entered: Mapping[str, Any], field: str, read: Callable[[str], str]) -> list[str]:
+    """Return the numbers of a field, each once; raises InputError."""
+    try:
+        return list(dict.fromkeys(map(read, entered[field])))
+    except NumberInvalidError as error:
+        raise InputError(field, error.reason, **error.placeholders) from error
 
 
 def _entry_data(entered: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,21 +1,54 @@
 """What may be shown of a line to somebody who helps: no secrets, no whole numbers."""
 
 import dataclasses
-import ipaddress
+from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 
 from .calls import Call
-from .const import CONF_DOOR_PHONES, CONF_GATEWAY, CONF_USER_ID
+from .const import (
+    CONF_AUTO_ANSWER,
+    CONF_AUTO_ANSWER_AFTER,
+    CONF_BLOCK_KINDS,
+    CONF_BLOCK_STATUS,
+    CONF_BLOCK_TREATMENT,
+    CONF_BLOCK_UNKNOWN,
+    CONF_BLOCKED_CALLERS,
+    CONF_CALL_WAITING,
+    CONF_CODECS,
+    CONF_DO_NOT_DISTURB,
+    CONF_DOOR_PHONES,
+    CONF_GATEWAY,
+    CONF_LOG_CALLS,
+    CONF_LOG_DAYS,
+    CONF_USER_ID,
+    SUBENTRY_CONTACT,
+)
 from .engine import EngineChoice, engine_keeper
 from .line import HikariConfigEntry, Line
+from .support import async_trace, described_finding, shown_address
 from .telephony.calls import Family
 from .telephony.paths import FamilyPath
 
 _SECRETS = {CONF_PASSWORD, CONF_USER_ID}
+_SHOWN_OPTIONS = (
+    CONF_AUTO_ANSWER,
+    CONF_AUTO_ANSWER_AFTER,
+    CONF_BLOCK_KINDS,
+    CONF_BLOCK_STATUS,
+    CONF_BLOCK_TREATMENT,
+    CONF_BLOCK_UNKNOWN,
+    CONF_CALL_WAITING,
+    CONF_CODECS,
+    CONF_DO_NOT_DISTURB,
+    CONF_LOG_CALLS,
+    CONF_LOG_DAYS,
+)
 _SHOWN_DIGITS = 3
 _SHOWN_NUMBERS = 20
 
@@ -23,29 +56,29 @@ _SHOWN_NUMBERS = 20
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: HikariConfigEntry
 ) -> dict[str, Any]:
-    """Return the line's state, its last calls, and the engine behind it."""
-    line = entry.runtime_data
-    state = line.state
+    """Return what failed, the line's state, its last calls and messages, and the engine behind it.
+
+    Of a line that is not set up, what there is: the messages say why.
+    """
     keeper = engine_keeper(hass)
     lease = keeper.lease(entry.entry_id)
     welcome = lease.client.welcome if lease else None
+    loaded = entry.state is ConfigEntryState.LOADED
     return {
         "entry": {
             "data": async_redact_data(
-                {**entry.data, CONF_GATEWAY: _address(entry.data[CONF_GATEWAY])}, _SECRETS
+                {**entry.data, CONF_GATEWAY: shown_address(entry.data[CONF_GATEWAY])}, _SECRETS
             ),
             "door_phones": [_number(number) for number in entry.options.get(CONF_DOOR_PHONES, ())],
+            "options": {key: entry.options[key] for key in _SHOWN_OPTIONS if key in entry.options},
+            "blocked_callers": len(entry.options.get(CONF_BLOCKED_CALLERS, ())),
+            "contacts": len(entry.get_subentries_of_type(SUBENTRY_CONTACT)),
         },
-        "registration": {
-            "state": state.registration,
-            "family": state.family,
-            "gateway_address": _address(state.gateway_address),
-            "local_address": _address(state.local_address),
-            "reason": state.error.reason if state.error else None,
-        },
-        "compatibility": _compatibility(line),
-        "call": _call(state.call) if state.call else None,
-        "last_calls": [{"event": update.type, **_call(update.call)} for update in line.finished],
+        **(
+            _line(hass, entry.runtime_data)
+            if loaded
+            else {"reason": entry.error_reason_translation_key}
+        ),
         "engine": {
             "chosen": EngineChoice.of_options(entry.options).kind,
             "app": await keeper.async_app() is not None,
@@ -55,6 +88,33 @@ async def async_get_config_entry_diagnostics(
             "version": welcome.version if welcome else None,
             "families": list(welcome.families) if welcome else None,
         },
+        "trace": [
+            {
+                "at": datetime.fromtimestamp(message.at, UTC).isoformat(timespec="milliseconds"),
+                "sent": message.sent,
+                "message": message.text.split("\n"),
+            }
+            for message in await async_trace(hass, entry)
+        ],
+    }
+
+
+def _line(hass: HomeAssistant, line: Line) -> dict[str, Any]:
+    """Return how a line that is set up stands."""
+    state = line.state
+    return {
+        "finding": described_finding(hass, line),
+        "call_log": Counter(call.outcome.value for call in line.log),
+        "registration": {
+            "state": state.registration,
+            "family": state.family,
+            "gateway_address": shown_address(state.gateway_address),
+            "local_address": shown_address(state.local_address),
+            "reason": state.error.reason if state.error else None,
+        },
+        "compatibility": _compatibility(line),
+        "call": _call(state.call) if state.call else None,
+        "last_calls": [{"event": update.type, **_call(update.call)} for update in line.finished],
     }
 
 
@@ -70,7 +130,7 @@ def _compatibility(line: Line) -> dict[str, Any]:
         "line": {
             "family": facts.family,
             "families": sorted(facts.families),
-            "second_gateway": _address(options.second_gateway),
+            "second_gateway": shown_address(options.second_gateway),
             "other_lines": [other.family for other in facts.others],
         },
         "region": dialler.region,
@@ -81,7 +141,7 @@ def _compatibility(line: Line) -> dict[str, Any]:
         },
         "options": {
             "allowed_costs": sorted(options.allowed_costs),
-            "blocked_numbers": len(options.blocked_numbers),
+            "blocked_callers": len(options.blocked_numbers),
             "area_code": options.area_code is not None,
             "emergency": options.emergency,
             "emergency_from_automation": options.emergency_from_automation,
@@ -112,7 +172,7 @@ def _path(path: FamilyPath | None) -> dict[str, Any] | None:
     """Return how a family reaches the gateway."""
     if path is None:
         return None
-    return {**dataclasses.asdict(path), "source": _address(path.source)}
+    return {**dataclasses.asdict(path), "source": shown_address(path.source)}
 
 
 def _call(call: Call) -> dict[str, Any]:
@@ -128,6 +188,8 @@ def _call(call: Call) -> dict[str, Any]:
         "started": call.started.isoformat(),
         "answered": call.answered is not None,
         "duration": call.duration,
+        "blocked_by": call.screening.reason,
+        "contact": call.contact is not None,
         "reason": ending.reason if ending else None,
         "status": ending.status if ending else None,
         "phrase": ending.phrase if ending else None,
@@ -141,17 +203,3 @@ def _number(number: str | None) -> str | None:
     if number is None or len(number) <= _SHOWN_DIGITS:
         return number
     return number[:_SHOWN_DIGITS] + "*" * (len(number) - _SHOWN_DIGITS)
-
-
-def _address(host: str | None) -> str | None:
-    """Return an address without the part that names the interface; other hosts as they are."""
-    if host is None:
-        return None
-    try:
-        found = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if found.version == 4:
-        return host
-    network = ipaddress.ip_network(f"{host}/64", strict=False)
-    return f"{network.network_address}/64"

@@ -170,8 +170,14 @@ class Dialler:
 
     def verdict(self, number: str, *, person: bool = False, show_number: bool = False) -> Verdict:
         """Return how a call to what a person wrote would fare now. Never raises."""
-        options = self.options.of_call(person=person, show_number=show_number)
+        options = self._options(number, person=person, show_number=show_number)
         return self._judge(number, options, self._line.state.paths)
+
+    def _options(self, number: str, *, person: bool, show_number: bool) -> DialOptions:
+        """Return what a call may do; a contact may permit that the number is shown to it."""
+        contact = self._line.contact(self.classify(number).national)
+        permitted = show_number or (contact is not None and contact.show_number)
+        return self.options.of_call(person=person, show_number=permitted)
 
     def forget(self, number: str | None = None) -> int:
         """Forget what calls to a number taught, or all; returns how many numbers were known."""
@@ -185,7 +191,7 @@ class Dialler:
 
         Raises why it cannot be placed, and what the engine answers.
         """
-        options = self.options.of_call(person=person, show_number=show_number)
+        options = self._options(number, person=person, show_number=show_number)
         try:
             async with self._turn:
                 judged = self._judge(number, options, self._line.state.paths)

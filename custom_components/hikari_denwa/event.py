@@ -47,7 +47,21 @@ class LineEvent(HikariEntity, EventEntity):
     seen, and an event that comes back from "unavailable" looks like a new one.
     """
 
-    _unrecorded_attributes = frozenset({"call_id", "started"})
+    # What differs from call to call, or can be had from the number; the call log keeps it.
+    _unrecorded_attributes = frozenset(
+        {
+            "attempts",
+            "call_id",
+            "duration",
+            "formatted_number",
+            "language",
+            "phrase",
+            "picture",
+            "reading",
+            "ring_rule",
+            "started",
+        }
+    )
 
     @property
     @override

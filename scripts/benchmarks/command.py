@@ -10,7 +10,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.benchmarks import dialling, digits, endurance, engine, load, playout, rings, sound
+from scripts.benchmarks import (
+    calls,
+    dialling,
+    digits,
+    drift,
+    endurance,
+    engine,
+    insertion,
+    listeners,
+    load,
+    playout,
+    rings,
+    sound,
+)
 from scripts.benchmarks.figures import Figure, Value
 from scripts.benchmarks.rig import Rig, rig
 
@@ -39,11 +52,16 @@ PARTS = (
     Part(names=("ring_to_event_ms", "invite_to_180_ms"), measure=rings.measure),
     Part(names=("invite_to_180_ms_blocked_loop",), measure=rings.measure_blocked),
     Part(names=(*_RTP, *(f"{name}_in_process" for name in _RTP)), measure=sound.measure),
+    Part(names=("insert_level_db", "insert_clipped_ms"), measure=insertion.measure),
+    Part(names=("rtp_to_http_ms",), measure=listeners.measure_latency),
+    Part(names=("listeners_50",), measure=listeners.measure_crowd),
     Part(names=("dial_to_invite_ms", "fallback_ms"), measure=dialling.measure),
     Part(names=("engine_restart_s",), measure=engine.measure_restart),
 )
-# These have an engine alone, without Home Assistant, or nothing but a piece of the product.
+# These have an engine alone, nothing but a piece of the product, or a Home Assistant of their own.
 ALONE = (
+    LonePart(names=("recorder_rows_per_call", "loop_block_ms_max"), measure=calls.measure),
+    LonePart(names=("contact_lookup_us",), measure=calls.measure_lookup),
     LonePart(names=("verdict_us",), measure=dialling.measure_verdicts),
     LonePart(names=("register_ms",), measure=engine.measure_registration),
     LonePart(names=("cpu_pct", "rss_mib"), measure=load.measure_cost),
@@ -54,6 +72,7 @@ ALONE = (
         measure=playout.measure_loss,
     ),
     LonePart(names=("playout_by_network",), measure=playout.measure_networks),
+    LonePart(names=("stream_drift_frames_per_hour",), measure=drift.measure),
     LonePart(names=("dtmf_hit_pct", "dtmf_false_per_hour"), measure=digits.measure),
     LonePart(names=("soak_calls_rss_growth_mib",), measure=endurance.measure),
 )

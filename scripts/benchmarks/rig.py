@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts import environment, home_assistant
 from scripts.benchmarks import far_end
@@ -14,7 +15,12 @@ from scripts.home_assistant import Client, HomeAssistant, HomeAssistantOptions
 
 COMPONENT = "bench_loop"
 _COMPONENT_FOLDER = Path(__file__).parent / "components" / COMPONENT
-_CONFIGURATION = f"{COMPONENT}:\n"
+MEDIA = environment.CACHE / "bench" / "media"
+_CONFIGURATION = f"""{COMPONENT}:
+homeassistant:
+  media_dirs:
+    local: {MEDIA}
+"""
 _SETTLE_SECONDS = 2.0
 _UNTIL_KNOWN_SECONDS = 0.5
 
@@ -39,6 +45,18 @@ class Rig:
             "call_service", domain=COMPONENT, service=action, service_data=data
         )
 
+    async def ask(self, action: str, **data: object) -> dict[str, Any]:
+        """Perform an action of the component, and return its response."""
+        answer = await self.client.command(
+            "call_service",
+            domain=COMPONENT,
+            service=action,
+            service_data=data,
+            return_response=True,
+        )
+        response: dict[str, Any] = answer["response"]
+        return response
+
     async def call(self) -> None:
         """Ring, and answer at Home Assistant."""
         await self.far_end.ask("begin_call")
@@ -48,10 +66,7 @@ class Rig:
 
     async def stamps(self) -> list[dict[str, float]]:
         """Take the times at which Home Assistant had read incoming calls."""
-        answer = await self.client.command(
-            "call_service", domain=COMPONENT, service="stamps", return_response=True
-        )
-        taken: list[dict[str, float]] = answer["response"]["taken"]
+        taken: list[dict[str, float]] = (await self.ask("stamps"))["taken"]
         return taken
 
     @contextlib.asynccontextmanager
@@ -75,11 +90,12 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def rig() -> AsyncIterator[Rig]:
+async def rig(configuration: str = "") -> AsyncIterator[Rig]:
     """Start the far end and a Home Assistant, and set the integration up by its config flow."""
     folder = environment.CACHE / "bench" / "config"
+    MEDIA.mkdir(parents=True, exist_ok=True)
     options = HomeAssistantOptions(
-        configuration=_CONFIGURATION,
+        configuration=_CONFIGURATION + configuration,
         components={COMPONENT: _COMPONENT_FOLDER},
         log_level="warning",
     )

@@ -15,6 +15,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallProgress,
     DtmfReceived,
     SoundDirection,
+    SoundPlayed,
 )
 from custom_components.hikari_denwa.telephony.errors import (
     CallNotConnectedError,
@@ -115,6 +116,44 @@ async def is_heard_by_the_far_side(stage: Stage) -> None:
     await call.ended()
     assert tone_level(recording.pcm(), HERTZ_HERE) > CLEAR_DBM0
     assert recording.sequence_errors().total == 0
+
+
+@scenario("house rule (who plays follows the engine's clock)")
+async def tells_when_sound_has_gone(stage: Stage) -> None:
+    """Frames that are marked are told of when they leave, in order; others are not."""
+    _, incoming = await stage.talking()
+    marks = []
+    for index, frame in enumerate(tone_frames(HERTZ_HERE, 20)):
+        number = stage.client.play(incoming.channel, frame, marked=index % 10 == 9)
+        marks.append(number)
+    await stage.line.until(
+        lambda: sum(isinstance(event, SoundPlayed) for event in stage.line.events) == 2
+    )
+    told = [event for event in stage.line.events if isinstance(event, SoundPlayed)]
+    assert [event.number for event in told] == [marks[9], marks[19]]
+    assert {event.call for event in told} == {incoming.call}
+    # 200 ms lie between them, of which a busy machine may make up for a few frames.
+    assert told[1].at - told[0].at > 0.1
+
+
+@scenario("house rule (what is stopped is not heard)")
+async def forgets_the_sound_that_waits(stage: Stage) -> None:
+    """After sound is cleared there is silence, its marks are not told, and more can be played."""
+    call, incoming = await stage.talking()
+    frames = tone_frames(HERTZ_HERE, 50)
+    for frame in frames:
+        mark = stage.client.play(incoming.channel, frame, marked=frame is frames[-1])
+    await stage.client.clear_sound(incoming.call)
+    await asyncio.sleep(1.3)
+    assert not any(isinstance(event, SoundPlayed) for event in stage.line.events)
+    pcm = call.received.pcm()
+    assert tone_level(pcm[-16000:], HERTZ_HERE) < ABSENT_DBM0
+    again = stage.client.play(incoming.channel, frames[0], marked=True)
+    await stage.line.event(SoundPlayed, call=incoming.call)
+    assert [e.number for e in stage.line.events if isinstance(e, SoundPlayed)] == [again]
+    assert again > mark
+    with pytest.raises(CallUnknownError):
+        await stage.client.clear_sound("nobody's")
 
 
 @scenario("facts §2.3 (silence on time); RFC 3550 §5.1")

@@ -1,6 +1,8 @@
 """The dialogs: setting up, errors and recovery, reauth, reconfigure, options."""
 
+from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
@@ -20,6 +22,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     SoundCodec,
 )
 from custom_components.hikari_denwa.telephony.experience import Outcome, Result
+from custom_components.hikari_denwa.telephony.gateway_finder import Ask, FoundGateway
 from custom_components.hikari_denwa.telephony.numbers import NumberKind
 
 from .conftest import ENTRY_DATA
@@ -33,6 +36,37 @@ ENTERED: dict[str, Any] = {
     "password": "secret-word",
     "family": "automatic",
     "advanced": {"port": 5060},
+}
+
+CAREFUL: dict[str, Any] = {
+    "second_gateway": "",
+    "region": "automatic",
+    "area_code": "",
+    "extensions": [],
+    "allowed_costs": [
+        "free",
+        "internal",
+        "local",
+        "mobile",
+        "ip_phone",
+        "navi_dial",
+        "special",
+    ],
+    "blocked_numbers": [],
+    "emergency": False,
+}
+UNTOUCHED_OPTIONS: dict[str, Any] = {
+    "door_phones": [],
+    "call_waiting": False,
+    "codecs": [],
+    "auto_answer_after": 3,
+    "blocked_callers": [],
+    "block_kinds": [],
+    "block_treatment": "reject",
+    "block_status": "486",
+    "log_calls": 1000,
+    "log_days": 365,
+    **CAREFUL,
 }
 
 
@@ -137,7 +171,6 @@ async def test_gateway_refuses_then_takes(
         ({"gateway": "fe80::1%eth0"}, {"gateway": "address_link_local"}),
         ({"gateway": "http://192.168.1.1/"}, {"gateway": "address_invalid"}),
         ({"gateway": "192.168.1.256"}, {"gateway": "address_invalid"}),
-        ({"gateway": " "}, {"gateway": "address_invalid"}),
         ({"extension": "three"}, {"extension": "extension_invalid"}),
         ({"extension": ""}, {"extension": "extension_invalid"}),
         ({"user_id": "0003 4"}, {"user_id": "user_id_invalid"}),
@@ -174,6 +207,87 @@ async def test_same_extension_twice(
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"
     assert engine.probed == []
+
+
+async def test_same_line_by_another_address(
+    hass: HomeAssistant, engine: FakeEngine, line: Line
+) -> None:
+    """The same extension of the gateway is the same line, by whatever name it is entered."""
+    result = await enter(hass, await begin(hass), **{**ENTERED, "gateway": "ntt.setup"})
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "already_configured"
+    assert hass.config_entries.async_entries(DOMAIN) == [line.entry]
+
+
+@pytest.fixture
+def found() -> Iterator[list[FoundGateway]]:
+    """Let the search for gateways find what a test puts in."""
+    gateways: list[FoundGateway] = []
+
+    async def find(ask: Ask) -> tuple[FoundGateway, ...]:
+        return tuple(gateways)
+
+    with patch("custom_components.hikari_denwa.config_flow.find_gateways", find):
+        yield gateways
+
+
+@pytest.mark.parametrize(
+    ("family", "gateway"),
+    [("automatic", "ntt.setup"), ("ipv6", "2001:db8::1"), ("ipv4", "ntt.setup")],
+)
+async def test_gateway_that_is_looked_for(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    found: list[FoundGateway],
+    family: str,
+    gateway: str,
+) -> None:
+    """Who leaves the address empty gets the first gateway that answers over the family."""
+    found.append(FoundGateway(host="ntt.setup", families=(Family.IPV4,)))
+    found.append(FoundGateway(host="2001:db8::1", families=(Family.IPV6,)))
+    entered = {key: value for key, value in ENTERED.items() if key != "gateway"}
+    result = await enter(hass, await begin(hass), **{**entered, "family": family})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["gateway"] == gateway
+
+
+async def test_gateway_that_is_not_found_then_is(
+    hass: HomeAssistant, engine: FakeEngine, found: list[FoundGateway]
+) -> None:
+    """That none was found is told at the field; one that was found is shown there."""
+    result = await enter(hass, await begin(hass), **{**ENTERED, "gateway": " "})
+    assert result["errors"] == {"gateway": "gateway_not_found"}
+    found.append(FoundGateway(host="192.168.1.1", families=(Family.IPV4,)))
+    engine.probe_error = tree.CredentialsRejectedError(user_id="0003")
+    result = await enter(hass, result, **{**ENTERED, "gateway": ""})
+    assert result["errors"] == {"password": "credentials_rejected"}
+    assert suggested(result)["gateway"] == "192.168.1.1"
+    engine.probe_error = None
+    result = await enter(hass, result, **{**ENTERED, "gateway": "192.168.1.1"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_gateway_that_moved_is_looked_for(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    found: list[FoundGateway],
+) -> None:
+    """Reconfiguring takes the new address into the entry that is there."""
+    found.append(FoundGateway(host="192.168.1.1", families=(Family.IPV4,)))
+    result = await entry.start_reconfigure_flow(hass)
+    result = await enter(
+        hass,
+        result,
+        extension="3",
+        user_id="0003",
+        family="automatic",
+        advanced={"port": 5060},
+    )
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data["gateway"] == "192.168.1.1"
+    assert hass.config_entries.async_entries(DOMAIN) == [entry]
 
 
 async def test_second_extension_uses_the_running_engine(
@@ -283,25 +397,6 @@ async def test_reconfigure_to_another_line(
     other.add_to_hass(hass)
     result = await enter(hass, await entry.start_reconfigure_flow(hass), **RECONFIGURED)
     assert result["reason"] == "already_configured"
-
-
-CAREFUL: dict[str, Any] = {
-    "second_gateway": "",
-    "region": "automatic",
-    "area_code": "",
-    "extensions": [],
-    "allowed_costs": [
-        "free",
-        "internal",
-        "local",
-        "mobile",
-        "ip_phone",
-        "navi_dial",
-        "special",
-    ],
-    "blocked_numbers": [],
-    "emergency": False,
-}
 
 
 def sections(result: Any) -> dict[str, Any]:
@@ -463,10 +558,10 @@ async def test_options(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     assert entry.options == {
+        **UNTOUCHED_OPTIONS,
         "door_phones": ["2", "0312345678"],
         "call_waiting": True,
         "codecs": ["pcma"],
-        **CAREFUL,
     }
     config = line_config(entry.data, entry.options)
     assert config.call_waiting
@@ -484,5 +579,106 @@ async def test_options_can_be_emptied(
     result = await hass.config_entries.options.async_init(entry.entry_id)
     await hass.config_entries.options.async_configure(result["flow_id"], {})
     await hass.async_block_till_done()
-    assert entry.options == {"door_phones": [], "call_waiting": False, "codecs": [], **CAREFUL}
+    assert entry.options == UNTOUCHED_OPTIONS
     assert line_config(entry.data, entry.options).codecs == (SoundCodec.PCMU,)
+
+
+async def test_options_of_recording_and_answering(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """Numbers are read as people write them; what a switch has set stays."""
+    line.set_option("answering_machine", value=True)
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"recording": {"record": "all", "record_numbers": ["door"]}}
+    )
+    assert result["errors"] == {"base": "number_invalid"}
+    await hass.config_entries.options.async_configure(
+        result["flow_id"],
+        {
+            "recording": {"record": "all", "record_numbers": ["03-1234-5678"]},
+            "answering": {"answering_after": 15, "answering_greeting": "{{ who }}"},
+        },
+    )
+    await hass.async_block_till_done()
+    kept = {
+        "record": "all",
+        "record_numbers": ["0312345678"],
+        "record_notice": True,
+        "record_keep_days": 90,
+        "answering_after": 15,
+        "answering_greeting": "{{ who }}",
+        "answering_machine": True,
+    }
+    assert entry.options.items() >= kept.items()
+
+
+@pytest.mark.parametrize(
+    ("assist", "reason"),
+    [
+        ({"assist_pin": "12"}, "pin_invalid"),
+        ({"assist_pin": "12ab"}, "pin_invalid"),
+        ({"assist_callers": [{"number": "me"}]}, "number_invalid"),
+        ({"assist_number": "119"}, "assist_number_emergency"),
+    ],
+)
+async def test_options_of_assist(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    assist: dict[str, Any],
+    reason: str,
+) -> None:
+    """What cannot be right is said; numbers are kept as calls have them."""
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"assist_by_phone": assist}
+    )
+    assert result["errors"] == {"base": reason}
+    callers = [{"number": "090-1234-5678", "person": "person.me"}]
+    await hass.config_entries.options.async_configure(
+        result["flow_id"],
+        {"assist_by_phone": {"assist_callers": callers, "assist_pin": "４７１１"}},
+    )
+    await hass.async_block_till_done()
+    assert entry.options["assist_callers"] == [{"number": "09012345678", "person": "person.me"}]
+    assert entry.options["assist_pin"] == "4711"
+
+
+async def test_options_of_blocking(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """Numbers to block are numbers or beginnings; what the switches set stays."""
+    line.set_option("do_not_disturb", value=True)
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    blocking = {
+        "blocked_callers": ["0120-*", "abroad"],
+        "block_kinds": ["withheld"],
+        "block_treatment": "silence",
+        "block_status": "603",
+    }
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"blocking": blocking}
+    )
+    assert result["errors"] == {"base": "number_invalid"}
+    assert result["description_placeholders"] == {"number": "abroad"}
+    blocking["blocked_callers"] = ["0120-*", "0120*", "03-1234-5678"]
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"blocking": blocking, "call_log": {"log_calls": 50, "log_days": 7}}
+    )
+    await hass.async_block_till_done()
+    assert entry.options == {
+        **UNTOUCHED_OPTIONS,
+        **blocking,
+        "blocked_callers": ["0120*", "0312345678"],
+        "log_calls": 50,
+        "log_days": 7,
+        "do_not_disturb": True,
+    }
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    schema = result["data_schema"]
+    assert schema is not None
+    (fields,) = [value.schema.schema for key, value in schema.schema.items() if key == "blocking"]
+    (numbers,) = [key for key in fields if key == "blocked_callers"]
+    assert numbers.description["suggested_value"] == ["0120*", "0312345678"]

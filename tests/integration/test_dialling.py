@@ -3,16 +3,20 @@
 import asyncio
 import json
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import Context, HomeAssistant, State
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
+from custom_components.hikari_denwa.calls import CallOutcome
 from custom_components.hikari_denwa.const import DOMAIN
+from custom_components.hikari_denwa.contacts import Contact
 from custom_components.hikari_denwa.diagnostics import async_get_config_entry_diagnostics
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import EndReason, Family
@@ -120,7 +124,8 @@ async def test_sound_follows_to_the_second_attempt(
     await hass.async_block_till_done()
     assert dual.live_stream() is live
     assert dual.state.call is not None
-    assert dual._hearing == {dual.state.call.channel: live}
+    sound = dual.call_sound(dual.state.call)
+    assert dual._hearing == {dual.state.call.channel: sound}
 
 
 async def test_next_call_begins_where_the_last_one_got_through(
@@ -283,6 +288,30 @@ async def test_withheld_refused_and_not_shown(
     told = await act(hass, "check_number", number=OUTSIDE)
     assert told["outlook"] == "likely_fails"
     assert told["cures"][-1]["cure"] == "cure_show_number"
+
+
+@pytest.mark.parametrize(("dialled", "invites"), [(OUTSIDE, 2), (f"184{OUTSIDE}", 1)])
+async def test_contact_to_whom_the_number_may_be_shown(
+    hass: HomeAssistant, engine: FakeEngine, dual: Line, dialled: str, invites: int
+) -> None:
+    """What was permitted of a contact counts without being asked, but never against 184."""
+    contact = Contact(name="Office", numbers=(OUTSIDE,), show_number=True)
+    subentry = ConfigSubentry(
+        data=MappingProxyType(contact.as_data()),
+        subentry_type="contact",
+        title="Office",
+        unique_id=None,
+    )
+    hass.config_entries.async_add_subentry(dual.entry, subentry)
+    await act(hass, "dial", number=dialled)
+    for _ in range(invites):
+        refuse(engine, 433)
+        await hass.async_block_till_done()
+    assert [invite.number for invite in engine.invites] == [dialled, f"186{OUTSIDE}"][:invites]
+    (logged,) = dual.log
+    assert logged.name == "Office"
+    assert logged.outcome is CallOutcome.FAILED
+    assert [attempt["status"] for attempt in logged.attempts] == [433] * invites
 
 
 async def test_second_line_of_the_gateway(

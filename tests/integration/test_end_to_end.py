@@ -3,14 +3,15 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntryState
-from homeassistant.core import HomeAssistant, State, callback
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.core import Context, HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from homeassistant.exceptions import HomeAssistantError
+from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa.const import DOMAIN
@@ -18,103 +19,28 @@ from custom_components.hikari_denwa.engine import engine_keeper
 from custom_components.hikari_denwa.telephony.calls import Family as EngineFamily
 from tests.home_gateway.call import Side
 from tests.home_gateway.config import Family
-from tests.home_gateway.gateway import HomeGateway
 from tests.home_gateway.sources import Tone
 from tests.home_gateway.tones import tone_level
 
 from .conftest import state_of
+from .house import ADDRESSES, House, house_of
 
-CALL_EVENT = "event.line_call"
 CALL_STATE = "sensor.line_call_state"
-ADDRESSES = {Family.V6: "::1", Family.V4: "127.0.0.1"}
 PITCH = 700.0
 AUDIBLE_DBM0 = -20.0
 
 pytestmark = pytest.mark.usefixtures("loopback")
 
 
-class House:
-    """A gateway, and Home Assistant with a line at it."""
-
-    def __init__(self, hass: HomeAssistant, gateway: HomeGateway, family: Family) -> None:
-        """Begin without the line."""
-        self.hass = hass
-        self.gateway = gateway
-        self.family = family
-        self.events: list[State] = []
-        self._changed = asyncio.Event()
-        hass.bus.async_listen("state_changed", self._note)
-
-    @property
-    def entered(self) -> dict[str, Any]:
-        """Return what a person enters in the dialog."""
-        return {
-            "name": "Line",
-            "gateway": ADDRESSES[self.family],
-            "extension": "3",
-            "user_id": "0003",
-            "password": "secret-3",
-            "family": "automatic",
-            "advanced": {"port": self.gateway.port(self.family)},
-        }
-
-    async def add_line(self, **entered: Any) -> Any:
-        """Set the line up through the dialog."""
-        flow = await self.hass.config_entries.flow.async_init(
-            DOMAIN, context={"source": SOURCE_USER}
-        )
-        result = await self.hass.config_entries.flow.async_configure(
-            flow["flow_id"], {**self.entered, **entered}
-        )
-        await self.hass.async_block_till_done()
-        return result
-
-    async def act(self, action: str, **data: Any) -> Any:
-        """Carry out an action and return its response."""
-        return await self.hass.services.async_call(
-            DOMAIN, action, data, blocking=True, return_response=True
-        )
-
-    async def event(self, event_type: str) -> dict[str, Any]:
-        """Wait for an event of the line; returns its attributes."""
-
-        def found() -> list[State]:
-            return [
-                event for event in self.events if event.attributes.get("event_type") == event_type
-            ]
-
-        await self.until(lambda: bool(found()))
-        return dict(found()[-1].attributes)
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds that a change of state brings about."""
-        async with asyncio.timeout(15):
-            while not holds():
-                self._changed.clear()
-                await self._changed.wait()
-
-    @callback
-    def _note(self, event: Any) -> None:
-        """Keep the events of the line."""
-        if (state := event.data["new_state"]) and event.data["entity_id"] == CALL_EVENT:
-            self.events.append(state)
-        self._changed.set()
-
-
 @pytest.fixture(params=[Family.V6, Family.V4], ids=["ipv6", "ipv4"])
 async def house(
     hass: HomeAssistant, request: pytest.FixtureRequest, families: tuple[EngineFamily, ...]
 ) -> AsyncIterator[House]:
-    """Run a gateway; at the end the line is unloaded, un-registered, and nothing was broken."""
+    """Run a gateway."""
     if EngineFamily(request.param) not in families:
         pytest.skip(f"this pjsua2 does not speak {request.param}")
-    async with HomeGateway() as gateway:
-        yield House(hass, gateway, request.param)
-        for entry in hass.config_entries.async_entries(DOMAIN):
-            await hass.config_entries.async_unload(entry.entry_id)
-        await gateway.unregistered()
-        assert engine_keeper(hass).clients == ()
-        assert gateway.violations == []
+    async with house_of(hass, request.param) as running:
+        yield running
 
 
 @pytest.fixture
@@ -260,3 +186,74 @@ async def test_wrong_password_later(house: House) -> None:
     assert registers <= 3
     await asyncio.sleep(1.5)
     assert len(house.gateway.registers) == registers
+
+
+async def test_choose_a_family(line: House) -> None:
+    """The line is registered anew over the family, and rings; what cannot be changes nothing."""
+    other = Family.V4 if line.family is Family.V6 else Family.V6
+    entity_id = "select.line_ip_family"
+
+    async def choose(family: Family) -> None:
+        await line.hass.services.async_call(
+            "select",
+            "select_option",
+            {"entity_id": entity_id, "option": family.value},
+            blocking=True,
+        )
+
+    with pytest.raises(HomeAssistantError):
+        await choose(other)
+    assert state_of(line.hass, entity_id).state == "automatic"
+    await choose(line.family)
+    await line.until(lambda: state_of(line.hass, "binary_sensor.line_registered").state == "on")
+    assert state_of(line.hass, entity_id).state == line.family
+    call = await line.gateway.ring("3")
+    await line.event("incoming")
+    await call.cancel()
+    await line.event("missed")
+
+
+async def test_blocked_call(line: House) -> None:
+    """A caller who is in nobody's address book is turned away at the gateway."""
+    await line.hass.services.async_call(
+        "switch", "turn_on", {"entity_id": "switch.line_block_unknown_callers"}, blocking=True
+    )
+    call = await line.gateway.ring("3", caller="0451234567")
+    assert (await line.event("blocked"))["blocked_by"] == "not_in_contacts"
+    assert (await call.ended(15)).status == 486
+    assert state_of(line.hass, CALL_STATE).state == "idle"
+    await line.until(lambda: state_of(line.hass, "sensor.line_last_call").state != "unknown")
+    (told,) = (await line.act("get_calls"))["calls"]
+    assert told["outcome"] == "blocked"
+
+
+async def test_self_test_and_trace(line: House) -> None:
+    """The time signal is heard; the trace holds the call, without the secrets of the line."""
+    person = MockUser().add_to_hass(line.hass)
+    found: Any = await line.hass.services.async_call(
+        DOMAIN,
+        "self_test",
+        blocking=True,
+        return_response=True,
+        context=Context(user_id=person.id),
+    )
+    assert found["result"] == "ok", found
+    assert found["sound"]["audible_frames"] >= 50
+    assert found["quality"] is None or found["quality"]["packets_received"]
+    told = await line.act("get_trace")
+    assert told["finding"]["fault"] == "none"
+    assert "secret-3" not in told["trace"]
+    assert '"0003"' not in told["trace"]
+
+
+async def test_trace_of_the_native_engine(line: House, request: pytest.FixtureRequest) -> None:
+    """Registration and call are there as they were on the wire, the challenge too."""
+    if request.config.getoption("backend") != "native":
+        pytest.skip("another back end keeps no messages")
+    await line.act("dial", number="0451110001", wait_for_answer=True)
+    await line.act("hang_up")
+    trace = (await line.act("get_trace"))["trace"]
+    for part in ("REGISTER sip:", "SIP/2.0 401", "INVITE sip:045*******@", "m=audio", "BYE sip:"):
+        assert part in trace, part
+    assert "0451110001" not in trace
+    assert 'response="***"' in trace

@@ -49,7 +49,7 @@ from custom_components.hikari_denwa.telephony.errors import (
 
 from .conftest import ENTRY_DATA
 from .fake_engine import FakeEngine, ended, incoming
-from .test_config_flow import CAREFUL
+from .test_config_flow import UNTOUCHED_OPTIONS
 
 APP = {"url": "http://127.0.0.1:17060", "token": "the-token-of-the-app"}
 REMOTE = RemoteLauncher(url="http://engine.local:17060", token="its-token")
@@ -396,11 +396,10 @@ async def test_options_remote(
         result = await hass.config_entries.options.async_configure(result["flow_id"], {})
         await hass.async_block_till_done()
         assert entry.options == {
+            **UNTOUCHED_OPTIONS,
             "something_else": 1,
             "door_phones": ["1"],
             "call_waiting": True,
-            "codecs": [],
-            **CAREFUL,
             **REMOTE_OPTIONS,
             "engine_fingerprint": "ab" * 32,
         }

@@ -65,14 +65,29 @@ async def test_device_and_entities(hass: HomeAssistant, line: Line) -> None:
     entities = er.async_entries_for_config_entry(er.async_get(hass), "line-1")
     assert {entity.unique_id: entity.entity_id for entity in entities} == {
         "line-1_answer": "button.home_answer",
+        "line-1_answering_machine": "switch.home_answering_machine",
+        "line-1_auto_answer": "switch.home_auto_answer",
+        "line-1_block_unknown": "switch.home_block_unknown_callers",
         "line-1_call": "event.home_call",
+        "line-1_call_quality": "sensor.home_sound_quality_of_the_last_call_mos",
+        "line-1_call_sound": "media_player.home_call_sound",
         "line-1_call_state": "sensor.home_call_state",
+        "line-1_calls_today": "sensor.home_calls_today",
         "line-1_dial": "button.home_dial",
+        "line-1_do_not_disturb": "switch.home_do_not_disturb",
         "line-1_doorbell": "event.home_doorbell",
+        "line-1_family": "select.home_ip_family",
         "line-1_hang_up": "button.home_hang_up",
+        "line-1_last_call": "sensor.home_last_call",
+        "line-1_last_caller": "sensor.home_last_caller",
+        "line-1_mark_calls_seen": "button.home_mark_missed_calls_as_seen",
+        "line-1_missed_calls": "sensor.home_missed_calls",
         "line-1_outlook": "sensor.home_call_outlook",
         "line-1_number": "text.home_number_to_dial",
         "line-1_registered": "binary_sensor.home_registered",
+        "line-1_talk_time_today": "sensor.home_talk_time_today",
+        "line-1_self_test": "button.home_self_test",
+        "line-1_trace": "button.home_sip_trace",
     }
     assert {entity.device_id for entity in entities} == {device.id}
 

@@ -224,6 +224,11 @@ def is_emergency(number: str) -> bool:
     return _EMERGENCY.fullmatch(re.sub(r"[*#]", "", number)) is not None
 
 
+def without_prefix(number: str) -> str:
+    """Return dialled digits without the 184 or 186 that hides or shows the caller's number."""
+    return _PREFIX.sub("", number, count=1) if _PREFIX.match(number) else number
+
+
 @lru_cache(maxsize=256)
 def format_number(number: str) -> str:
     """Return dialled digits as they are written in Japan: ``03-1234-5678``.

@@ -28,6 +28,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallProgress,
     SoundDirection,
     SoundFrame,
+    TracedMessage,
 )
 from custom_components.hikari_denwa.telephony.errors import (
     CallUnknownError,
@@ -49,6 +50,21 @@ class ScriptedBackend(Backend):
         """Begin without calls."""
         self.calls: dict[str, str] = {}
         self.made = 0
+
+    @override
+    async def speaks_sip(self, account: Account, *, time_limit: float) -> bool:
+        """Answer at one address."""
+        where = (account.gateway, account.port, account.family)
+        return where == ("192.168.1.1", 5060, Family.IPV4)
+
+    @override
+    def trace(self, line: str) -> tuple[TracedMessage, ...]:
+        """Give as much as no single message holds, of any line but "quiet"."""
+        text = f"INVITE sip:0312345678@gw SIP/2.0\n{'X: y' * 700}\n\n"
+        return tuple(
+            TracedMessage(number=number, at=float(number), sent=True, text=text)
+            for number in range(1, 0 if line == "quiet" else 50)
+        )
 
     @override
     async def close(self) -> None:

@@ -29,6 +29,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     SoundDirection,
 )
 from custom_components.hikari_denwa.telephony.errors import (
+    AddressInvalidError,
     CallUnknownError,
     CredentialsRejectedError,
     DigitsInvalidError,
@@ -145,6 +146,23 @@ async def test_probe(client: EngineClient) -> None:
     with pytest.raises(CredentialsRejectedError) as caught:
         await client.probe(line_config(password="wrong"))
     assert caught.value.placeholders == {"user_id": "0003"}
+
+
+async def test_speaks_sip(client: EngineClient) -> None:
+    """A literal is asked over its family; a name is none."""
+    assert await client.speaks_sip("192.168.1.1")
+    assert not await client.speaks_sip("2001:db8::1")
+    assert not await client.speaks_sip("192.168.1.1", 5062)
+    with pytest.raises(AddressInvalidError):
+        await client.speaks_sip("ntt.setup")
+
+
+async def test_trace(client: EngineClient) -> None:
+    """A trace comes whole, in messages that are not too large, and without what is private."""
+    messages = await client.trace("one")
+    assert [message.number for message in messages] == list(range(1, 50))
+    assert all("sip:031*******@gw" in message.text for message in messages)
+    assert await client.trace("quiet") == ()
 
 
 async def test_move(client: EngineClient) -> None:

@@ -252,6 +252,24 @@ async def test_register_and_unregister(
     await backend.unregister("line")
 
 
+async def test_trace(backend: NativeBackend, gateway: Gateway, account: Account) -> None:
+    """The messages of a line are kept through failures and new sockets, until it goes."""
+    gateway.silent = True
+    with pytest.raises(GatewaySilentError):
+        await backend.register("line", account, time_limit=0.2)
+    gateway.silent = False
+    await backend.register("line", account, time_limit=1)
+    await backend.register("line", replace(account, expires=600), time_limit=1)
+    kept = backend.trace("line")
+    answers = [each.text.split()[1] for each in kept if not each.sent]
+    assert answers
+    assert set(answers) == {"200"}
+    assert len({each.text.partition("Call-ID: ")[2].split()[0] for each in kept if each.sent}) == 3
+    assert backend.trace("another") == ()
+    await backend.unregister("line")
+    assert backend.trace("line") == ()
+
+
 async def test_a_call_with_sound(
     backend: NativeBackend, gateway: Gateway, account: Account, listener: Listener
 ) -> None:

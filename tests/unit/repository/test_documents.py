@@ -4,14 +4,17 @@ import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import yaml
 
-from custom_components.hikari_denwa.calls import CallEventType
+from custom_components.hikari_denwa.calls import OUTCOMES, CallEventType
+from custom_components.hikari_denwa.condition import CONDITIONS
 from custom_components.hikari_denwa.sensor import CallSensorState
-from custom_components.hikari_denwa.telephony.calls import EndReason
+from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 from custom_components.hikari_denwa.telephony.errors import TelephonyError
+from custom_components.hikari_denwa.trigger import TRIGGERS
 
 from .documents import ROOT, anchors, documents, examples, prose
 
@@ -50,9 +53,39 @@ def test_commands_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_actions_exist(path: Path) -> None:
-    """Actions that are named are there."""
+    """Actions, triggers and conditions that are named are there."""
     named = set(re.findall(r"(?<![\w./@-])hikari_denwa\.(\w+)", path.read_text())) - {"zip"}
-    assert named <= ACTIONS
+    assert named <= ACTIONS | TRIGGERS.keys() | CONDITIONS.keys()
+
+
+@pytest.mark.parametrize("folder", LANGUAGES, ids=["en", "ja"])
+def test_every_trigger_and_condition_is_told(folder: Path) -> None:
+    """Each has its row, and each of their options and choices its word."""
+    text = (folder / "automations.md").read_text()
+    fields = [each.fields for each in TRIGGERS.values()]
+    fields += [each.fields for each in CONDITIONS.values()]
+    assert all(f"`{option}`" in text for each in fields for option in each)
+    for key in (*TRIGGERS, *CONDITIONS):
+        assert re.search(rf"^\| `hikari_denwa\.{key}` \|", text, re.MULTILINE), key
+    for word in (*OUTCOMES, *CallerIdKind):
+        assert f"`{word}`" in text
+
+
+@pytest.mark.parametrize("folder", LANGUAGES, ids=["en", "ja"])
+def test_every_blueprint_can_be_imported(folder: Path) -> None:
+    """Each has its link, which leads to where the file is."""
+    text = (folder / "automations.md").read_text()
+    for path in sorted((ROOT / "blueprints").rglob("*.yaml")):
+        source = yaml.load(path.read_text(), Loader=_PassOver)["blueprint"]["source_url"]
+        assert source.endswith(str(path.relative_to(ROOT)))
+        assert f"blueprint_url={quote(source, safe='')}" in text
+
+
+class _PassOver(yaml.SafeLoader):
+    """Reads blueprints without what their inputs are."""
+
+
+_PassOver.add_constructor("!input", lambda *_: None)
 
 
 @pytest.mark.parametrize("path", READMES, ids=lambda path: path.name)

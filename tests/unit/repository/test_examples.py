@@ -1,18 +1,43 @@
 """Every example of the documents does in Home Assistant what it says."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
+from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.setup import async_setup_component
 
 from custom_components.hikari_denwa.actions import _SCHEMAS, Action
+from custom_components.hikari_denwa.call_updates import SIGNAL_CALL
+from custom_components.hikari_denwa.calls import Call, CallEventType, CallUpdate
+from custom_components.hikari_denwa.telephony.calls import (
+    CallDirection,
+    CallerIdKind,
+    CallState,
+    Family,
+)
 
 from .documents import ROOT, Example, examples
 
 INTEGRATION = ROOT / "custom_components" / "hikari_denwa"
 LINE = "hikari_denwa"
+CALL = Call(
+    id="call-1",
+    channel=1,
+    direction=CallDirection.INCOMING,
+    state=CallState.RINGING,
+    caller_id=CallerIdKind.NUMBER,
+    number="09012345678",
+    name=None,
+    called=None,
+    internal=False,
+    family=Family.IPV6,
+    started=datetime(2026, 11, 22, 14, 30, tzinfo=UTC),
+)
 CALLER = {
     "who": "090-1234-5678",
     "number": "09012345678",
@@ -23,21 +48,42 @@ CALLER = {
 EXPECTED = {
     "announce-the-caller": ["media_player.media_pause", "tts.speak"],
     "missed-call": ["notify.notify"],
+    "hush-in-a-call": ["media_player.media_pause"],
     "doorbell": ["hikari_denwa.listen", "hikari_denwa.answer"],
     "open-the-door": ["hikari_denwa.send_dtmf", "hikari_denwa.hang_up"],
     "answer-my-mobile": ["hikari_denwa.answer"],
     "key-turns-on-the-light": ["light.turn_on"],
     "reject-withheld-at-night": ["hikari_denwa.reject"],
-    "water-leak": [
-        "hikari_denwa.dial",
-        "hikari_denwa.dial",
-        "hikari_denwa.send_dtmf",
-        "hikari_denwa.hang_up",
-    ],
+    "water-leak": ["hikari_denwa.dial", "notify.notify"],
     "listen": ["hikari_denwa.listen"],
+    "speak-into-the-call": ["tts.speak"],
+    "record-the-call": ["hikari_denwa.start_recording"],
+    "message-was-left": ["notify.notify"],
+    "ask-by-telephone": ["assist_satellite.ask_question"],
+    "call-and-say": ["hikari_denwa.dial"],
+    "alarm-call": ["hikari_denwa.dial"],
+    "menu": ["hikari_denwa.ask", "light.turn_on", "hikari_denwa.hang_up"],
+    "listen-to-every-call": ["hikari_denwa.listen"],
+    "stop-listening": ["hikari_denwa.stop_listening"],
+    "export-contacts": ["hikari_denwa.export_contacts"],
+    "announce-the-family": ["tts.speak"],
+    "missed-calls-message": ["hikari_denwa.get_calls", "notify.notify"],
+    "good-night": ["switch.turn_on"],
     "check-before-dialling": ["hikari_denwa.check_number", "hikari_denwa.dial"],
 }
-EVENT_TYPES = {"missed-call": "missed", "key-turns-on-the-light": "dtmf"}
+OTHERS = (
+    "media_player.media_pause",
+    "tts.speak",
+    "notify.notify",
+    "light.turn_on",
+    "switch.turn_on",
+)
+NATIVE = {
+    "call_received": CallEventType.INCOMING,
+    "call_missed": CallEventType.MISSED,
+    "call_answered": CallEventType.ANSWERED,
+    "dtmf_received": CallEventType.DTMF,
+}
 
 
 def runnable() -> list[Example]:
@@ -50,6 +96,12 @@ def page(example: Example) -> str:
     return f"{example.path.relative_to(ROOT)}-{example.name}"
 
 
+@pytest.fixture(autouse=True)
+def custom_integrations(enable_custom_integrations: None) -> None:
+    """Let Home Assistant load the integration of this checkout."""
+    del enable_custom_integrations
+
+
 @pytest.fixture
 def performed(hass: HomeAssistant) -> list[ServiceCall]:
     """Take every action that an example can perform; those of the line check their data."""
@@ -60,30 +112,64 @@ def performed(hass: HomeAssistant) -> list[ServiceCall]:
         dialled = [seen for seen in calls if seen.service == "dial"]
         calls.append(call)
         result = "connected" if dialled else "failed"
-        return {"result": result, "outlook": "works", "url": "http://example.test/"}
+        return {
+            "result": result,
+            "outlook": "works",
+            "url": "http://example.test/",
+            "digits": "1",
+            "total": 1,
+            "calls": [CALLER],
+        }
 
     for action in Action:
         hass.services.async_register(
             LINE, action, take, _SCHEMAS[action], supports_response=SupportsResponse.OPTIONAL
         )
-    for name in ("media_player.media_pause", "tts.speak", "notify.notify", "light.turn_on"):
+    hass.services.async_register(
+        "assist_satellite",
+        "ask_question",
+        take,
+        supports_response=SupportsResponse.OPTIONAL,
+    )
+    for name in OTHERS:
         domain, _, service = name.partition(".")
         hass.services.async_register(domain, service, take)
     return calls
 
 
+def tell(hass: HomeAssistant, happened: CallEventType, *, withheld: bool = False) -> None:
+    """Tell what happened to a call, as a line would."""
+    call = CALL
+    if happened is CallEventType.ANSWERED:
+        call = replace(call, answered=call.started)
+    if withheld:
+        call = replace(call, caller_id=CallerIdKind.WITHHELD, number=None)
+    line: Any = Mock(calls=(call,), entry=Mock(entry_id="line-1", title="Hikari Denwa"))
+    update = CallUpdate(type=happened, call=call, who="090-1234-5678", digit="1")
+    stranger = {"number": "0312345678", "who": "03-1234-5678"}
+    line.describe.return_value = {**update.attributes(), **stranger}
+    loaded = Mock(entry_id="line-1", runtime_data=line)
+    hass.config_entries.async_loaded_entries = Mock(return_value=[loaded])  # type: ignore[method-assign]
+    async_dispatcher_send(hass, SIGNAL_CALL, line, update)
+
+
 async def trigger(hass: HomeAssistant, example: Example) -> None:
     """Bring about what an automation waits for."""
     (condition,) = example.content["triggers"]
+    if condition["trigger"].startswith(f"{LINE}."):
+        happened = NATIVE[condition["trigger"].partition(".")[2]]
+        tell(hass, happened, withheld="caller_id" in condition.get("options", {}))
+        await hass.async_block_till_done()
+        return
     entity_id = condition["entity_id"]
     if entity_id == "binary_sensor.water_leak":
         hass.states.async_set(entity_id, "off")
         hass.states.async_set(entity_id, "on")
         return
-    event_type = EVENT_TYPES.get(example.name, "incoming")
     hass.states.async_set(entity_id, "unknown")
     await hass.async_block_till_done()
-    attributes = {"event_type": event_type, **CALLER}
+    group = "家族" if example.path.parent.name == "ja" else "Family"
+    attributes = {"event_type": "incoming", **CALLER, "group": group}
     hass.states.async_set(entity_id, "2026-11-22T23:30:00.000+09:00", attributes)
 
 
@@ -124,8 +210,14 @@ async def test_example_keeps_still_otherwise(
     assert await async_setup_component(hass, "automation", {"automation": [example.content]})
     await hass.async_block_till_done()
     (condition,) = example.content["triggers"]
+    if condition["trigger"].startswith(f"{LINE}."):
+        for other in set(NATIVE.values()) - {NATIVE[condition["trigger"].partition(".")[2]]}:
+            tell(hass, other)
+        await hass.async_block_till_done()
+        assert performed == []
+        return
     entity_id = condition["entity_id"]
-    before = {"event_type": EVENT_TYPES.get(example.name, "incoming"), **CALLER}
+    before = {"event_type": "incoming", **CALLER}
     hass.states.async_set(entity_id, "2026-11-22T23:00:00.000+09:00", before)
     await hass.async_block_till_done()
     performed.clear()

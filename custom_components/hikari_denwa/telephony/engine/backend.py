@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ..calls import Family
 from ..errors import RegistrationError
-from .protocol import CallEvent, SoundCodec, SoundFrame
+from .protocol import CallEvent, SoundCodec, SoundFrame, TracedMessage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +109,13 @@ class Backend(ABC):
         del account, time_limit
         return None
 
+    async def speaks_sip(self, account: Account, *, time_limit: float) -> bool:
+        """Tell whether an address answers in SIP, for an account in nobody's name.
+
+        Nothing may change there by asking.
+        """
+        return await self.ask(account, time_limit=time_limit) is not None
+
     @abstractmethod
     async def unregister(self, line: str) -> None:
         """End the line's calls, un-register it if it is registered, close its socket."""
@@ -149,4 +156,20 @@ class Backend(ABC):
 
     @abstractmethod
     def play(self, frame: SoundFrame) -> None:
-        """Queue 20 ms to be sent in the call of the frame's channel; no call, no effect."""
+        """Queue 20 ms to be sent in the call of the frame's channel; no call, no effect.
+
+        The queue holds a second; then the oldest goes. When a frame that is MARKED leaves the
+        queue, sent or not, ``SoundPlayed`` is told with its number.
+        """
+
+    def clear_sound(self, call: str) -> None:
+        """Forget what is queued to be sent in a call, without telling its marks.
+
+        A back end that cannot do so lets it be heard, which takes less than a second.
+        """
+        del call
+
+    def trace(self, line: str) -> tuple[TracedMessage, ...]:
+        """Return the last messages of a line, the oldest first, as they were on the wire."""
+        del line
+        return ()

@@ -31,13 +31,17 @@ from .protocol import (
     FRAME_BYTES,
     AddLine,
     Answer,
+    Asked,
+    AskGateway,
     CallEnded,
     CallEvent,
     CallIncoming,
+    ClearSound,
     Command,
     Dial,
     Dialled,
     Event,
+    FetchTrace,
     HangUp,
     Hold,
     LineConfig,
@@ -53,8 +57,11 @@ from .protocol import (
     SendDtmf,
     Shutdown,
     SoundDirection,
+    SoundFlag,
     SoundFrame,
     StreamSound,
+    Traced,
+    TracedMessage,
     Welcome,
 )
 
@@ -67,6 +74,7 @@ _DIGIT_SECONDS = 0.5
 # RFC 3261 gives a re-INVITE 32 s to be answered, and glare may want it twice more.
 _HOLD_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 5.0
+_MOST_TRACE_PAGES = 64
 _FAILED_START = 5
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0, 60.0, 120.0, 300.0)
 _HEALTHY_SECONDS = 60.0
@@ -222,6 +230,13 @@ class EngineClient:
         command = ProbeLine(id=conversation.next_id(), config=config)
         return await conversation.ask(Probed, command, time_limit=_PROBE_SECONDS)
 
+    async def speaks_sip(self, gateway: str, port: int = 5060) -> bool:
+        """Tell whether a literal address answers in SIP; nothing changes there by it."""
+        conversation = self._talking()
+        command = AskGateway(id=conversation.next_id(), gateway=gateway, port=port)
+        asked = await conversation.ask(Asked, command, time_limit=_COMMAND_SECONDS)
+        return asked.answers
+
     async def dial(
         self,
         line: str,
@@ -274,18 +289,42 @@ class EngineClient:
         """Start or stop the far side's sound, and ours if ``near``; the line's listener hears."""
         await self._ask(StreamSound(id=self._next_id(), call=call, enabled=enabled, near=near))
 
-    def play(self, channel: int, payload: bytes) -> None:
-        """Queue 20 ms (160 bytes of µ-law) to be sent in a call; without an engine, no effect."""
+    async def clear_sound(self, call: str) -> None:
+        """Forget what is queued to be sent in a call."""
+        await self._ask(ClearSound(id=self._next_id(), call=call))
+
+    async def trace(self, line: str) -> tuple[TracedMessage, ...]:
+        """Return the last SIP messages of a line, the oldest first, without what is private."""
+        found: list[TracedMessage] = []
+        for _ in range(_MOST_TRACE_PAGES):
+            conversation = self._talking()
+            after = found[-1].number if found else 0
+            command = FetchTrace(id=conversation.next_id(), line=line, after=after)
+            page = await conversation.ask(Traced, command, time_limit=_COMMAND_SECONDS)
+            if not page.messages:
+                break
+            found += page.messages
+        return tuple(found)
+
+    def play(self, channel: int, payload: bytes, *, marked: bool = False) -> int:
+        """Queue 20 ms (160 bytes of µ-law) to be sent in a call; without an engine, no effect.
+
+        Returns the frame's number, which ``SoundPlayed`` repeats when a ``marked`` frame has gone.
+        The engine holds a second at most; then the oldest goes.
+        """
         if len(payload) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(payload)}")
+        number = next(self._frame_numbers) & 0xFFFFFFFF
         if self._conversation:
             frame = SoundFrame(
                 direction=SoundDirection.PLAY,
                 channel=channel,
-                number=next(self._frame_numbers),
+                number=number,
                 payload=payload,
+                flags=SoundFlag.MARKED if marked else SoundFlag.NONE,
             )
             self._conversation.play(frame)
+        return number
 
     def engine_event(self, event: Event) -> None:
         """Tell an event to the line that it is about."""

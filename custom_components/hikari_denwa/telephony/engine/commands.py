@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,9 @@ from contextlib import asynccontextmanager
 from typing import Any, assert_never
 from weakref import WeakValueDictionary
 
+from ..address import literal_family
 from ..errors import (
+    AddressInvalidError,
     DigitsInvalidError,
     EngineError,
     GatewaySilentError,
@@ -22,20 +25,24 @@ from ..errors import (
     StatusInvalidError,
     TelephonyError,
 )
-from .backend import Backend, BackendListener, Registered
+from .backend import Account, Backend, BackendListener, Registered
 from .lines import Lines, Timing
 from .network import NetworkWatch, SleepWatch
 from .protocol import (
     AddLine,
     Answer,
+    Asked,
+    AskGateway,
     CallEnded,
     CallEvent,
     CallIncoming,
+    ClearSound,
     Command,
     Dial,
     Dialled,
     Event,
     Failure,
+    FetchTrace,
     HangUp,
     Hello,
     Hold,
@@ -52,10 +59,16 @@ from .protocol import (
     SoundDirection,
     SoundFrame,
     StreamSound,
+    Traced,
+    TracedMessage,
 )
+from .redaction import Redactor
 from .surveyor import Surveyor
 
 _LOGGER = logging.getLogger(__name__)
+_ASK_SECONDS = 4.0
+# Half of the largest message that the other side takes.
+_TRACE_PAGE = 32_768
 _DIALLABLE = re.compile(r"[0-9*#]{1,64}")
 _KEYPAD = re.compile(r"[0-9*#A-D]{1,128}")
 
@@ -149,11 +162,8 @@ class Engine:
             case AddLine() | MoveLine() | RemoveLine():
                 async with self._turns.turn(f"line {command.line}"):
                     await self._change_line(command)
-            case ProbeLine():
-                return await self._probe(command)
-            case Dial():
-                async with self._turns.turn(f"dial {command.line}"):
-                    return await self._dial(command)
+            case AskGateway() | ProbeLine() | Dial() | FetchTrace():
+                return await self._tell_more(command)
             case Answer() | Reject() | HangUp() | Hold():
                 async with self._turns.turn(f"call {command.call}"):
                     await self._change_call(command)
@@ -162,8 +172,8 @@ class Engine:
                     raise DigitsInvalidError(digits=command.digits)
                 async with self._turns.turn(f"digits {command.call}"):
                     await self.backend.send_dtmf(command.call, command.digits)
-            case StreamSound():
-                self.backend.stream_sound(command.call, enabled=command.enabled, near=command.near)
+            case StreamSound() | ClearSound():
+                self._change_sound(command)
             case Shutdown():
                 await self.release()
             case Hello():
@@ -171,6 +181,21 @@ class Engine:
             case _:
                 raise ProtocolError(detail=f"no command: {command.kind}")
         return Result(id=command.id)
+
+    async def _tell_more(self, command: AskGateway | ProbeLine | Dial | FetchTrace) -> Reply:
+        """Do what a command asks that has a reply of its own."""
+        match command:
+            case AskGateway():
+                return await self._ask_gateway(command)
+            case ProbeLine():
+                return await self._probe(command)
+            case Dial():
+                async with self._turns.turn(f"dial {command.line}"):
+                    return await self._dial(command)
+            case FetchTrace():
+                return await self._fetch_trace(command)
+            case _:
+                assert_never(command)
 
     async def _change_line(self, command: AddLine | MoveLine | RemoveLine) -> None:
         """Add, move or remove a line."""
@@ -185,6 +210,24 @@ class Engine:
                 await self._lines.remove(command.line)
             case _:
                 assert_never(command)
+
+    async def _ask_gateway(self, command: AskGateway) -> Asked:
+        """Ask an address whether it speaks SIP; raises AddressInvalidError if it is no literal."""
+        family = literal_family(command.gateway)
+        if family is None:
+            raise AddressInvalidError(address=command.gateway)
+        nobody = Account(
+            gateway=command.gateway,
+            port=command.port,
+            family=family,
+            extension="anonymous",
+            user_id="",
+            password="",
+        )
+        answers = family in self.backend.families and await self.backend.speaks_sip(
+            nobody, time_limit=_ASK_SECONDS
+        )
+        return Asked(id=command.id, answers=answers)
 
     async def _move(self, command: MoveLine) -> None:
         """Move a line; that nobody answers over a family is worth knowing."""
@@ -230,6 +273,22 @@ class Engine:
             family=standing.account.family,
         )
 
+    async def _fetch_trace(self, command: FetchTrace) -> Traced:
+        """Redact a line's trace, and give as much of it as one message may hold."""
+        redactor = Redactor()
+        page: list[TracedMessage] = []
+        room = _TRACE_PAGE
+        for message in self.backend.trace(command.line):
+            shown = dataclasses.replace(message, text=redactor.redact(message.text))
+            # Sound goes through this loop as well.
+            await asyncio.sleep(0)
+            if message.number > command.after:
+                room -= len(json.dumps(dataclasses.asdict(shown)))
+                if page and room < 0:
+                    break
+                page.append(shown)
+        return Traced(id=command.id, messages=tuple(page))
+
     async def _change_call(self, command: Answer | Reject | HangUp | Hold) -> None:
         """Answer, reject, hold or end a call."""
         match command:
@@ -243,6 +302,16 @@ class Engine:
                 await self.backend.hang_up(command.call)
             case Hold():
                 await self.backend.hold(command.call, held=command.held)
+            case _:
+                assert_never(command)
+
+    def _change_sound(self, command: StreamSound | ClearSound) -> None:
+        """Tell of a call's sound or not any more, or forget what is queued."""
+        match command:
+            case StreamSound():
+                self.backend.stream_sound(command.call, enabled=command.enabled, near=command.near)
+            case ClearSound():
+                self.backend.clear_sound(command.call)
             case _:
                 assert_never(command)
 

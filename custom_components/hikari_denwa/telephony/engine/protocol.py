@@ -147,6 +147,15 @@ class ProbeLine(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskGateway(Command):
+    """Ask whether a literal address speaks SIP; nothing changes there. Answered by ``Asked``."""
+
+    kind = "ask_gateway"
+    gateway: str
+    port: int = 5060
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dial(Command):
     """Place a call; answered by ``Dialled`` when the INVITE is sent.
 
@@ -217,6 +226,23 @@ class StreamSound(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClearSound(Command):
+    """Forget the sound that is queued to be sent in a call; its marks are not told any more."""
+
+    kind = "clear_sound"
+    call: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchTrace(Command):
+    """Ask for the last messages of a line after this number, redacted; answered by ``Traced``."""
+
+    kind = "fetch_trace"
+    line: str
+    after: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shutdown(Command):
     """Un-register every line and end the engine if it is the client's; answered before it goes."""
 
@@ -277,6 +303,14 @@ class Probed(Reply):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked(Reply):
+    """Whether a SIP server answers there."""
+
+    kind = "asked"
+    answers: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dialled(Reply):
     """The INVITE is on its way; ``channel`` names the call in sound messages."""
 
@@ -284,6 +318,24 @@ class Dialled(Reply):
     call: str
     channel: int
     family: Family
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracedMessage:
+    """A message of a line as text. ``at`` is Unix time in seconds; numbers only grow."""
+
+    number: int
+    at: float
+    sent: bool
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traced(Reply):
+    """The next messages of a trace, the oldest first; none when there are no more."""
+
+    kind = "traced"
+    messages: tuple[TracedMessage, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,6 +445,17 @@ class DtmfReceived(CallEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoundPlayed(CallEvent):
+    """A marked frame has left the queue: it was sent, or its time passed otherwise.
+
+    ``number`` is that of the frame. This is the clock of who plays sound into a call.
+    """
+
+    kind = "sound_played"
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class SoundQuality:
     """How a call sounds, from its beginning to now.
 
@@ -431,10 +494,11 @@ class SoundDirection(IntEnum):
 
 
 class SoundFlag(IntFlag):
-    """What is special about a sound message."""
+    """What is special about a sound message: made up here, or to be told when it has gone."""
 
     NONE = 0
     CONCEALED = 1
+    MARKED = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,8 +1,8 @@
 """Keeps an eye on how each line's gateway is reached, and tells when that changes.
 
 Looks when a line comes, when the kernel tells of a change, and when a registration moves;
-nothing is polled. While a line is registered, its gateway is asked over both families, by one
-OPTIONS each, at most once in LEAST_BETWEEN_QUESTIONS seconds.
+nothing is polled. While a line is registered and both families lead to its gateway, that is asked
+by one OPTIONS over each, at most once in LEAST_BETWEEN_QUESTIONS seconds.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Surveyor:
     async def _ask(
         self, line: str, survey: _Survey, endpoints: Sequence[Endpoint], paths: Paths
     ) -> bool:
-        """Ask the gateway over each family that leads to it, if it was not asked just now.
+        """Ask the gateway over both families, if both lead to it and it was not asked just now.
 
         Some gateways answer no OPTIONS: silence over one family says something only where the
         other, over which the line is registered, answers.
@@ -155,13 +155,15 @@ class Surveyor:
         now = asyncio.get_running_loop().time()
         if survey.family is None or now < survey.ask_after:
             return False
-        survey.ask_after = now + LEAST_BETWEEN_QUESTIONS
         asked = [
             endpoint
             for family in Family
             if _is_worth_asking(paths.of(family))
             for endpoint in [each for each in endpoints if each.family is family][:1]
         ]
+        if {each.family for each in asked} <= {survey.family}:
+            return False
+        survey.ask_after = now + LEAST_BETWEEN_QUESTIONS
         trips = await asyncio.gather(*(self._gateways.ask(line, each) for each in asked))
         found = {each.family: trip for each, trip in zip(asked, trips, strict=True)}
         telling = found.get(survey.family) is not None

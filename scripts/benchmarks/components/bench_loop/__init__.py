@@ -2,9 +2,13 @@
 
 The actions are for ``scripts/bench`` alone: ``block`` stops the event loop for 300 ms of each
 second; ``stamps`` returns when this process had read each incoming call from the
-engine; ``send`` runs the integration's own RTP sender inside this event loop.
+engine; ``send`` runs the integration's own RTP sender inside this event loop; ``watch_loop``
+notes how long the integration holds the loop at a time, by asyncio's debug mode; ``time_loop``
+measures how late the loop is, whoever holds it.
 """
 
+import asyncio
+import logging
 import select
 import time
 from typing import Any
@@ -19,6 +23,9 @@ from custom_components.hikari_denwa.telephony.engine.protocol import CallEvent, 
 DOMAIN = "bench_loop"
 PERIOD_SECONDS = 1.0
 BLOCKED_SECONDS = 0.3
+WATCH_SECONDS = 0.001
+NOTICED_SECONDS = 0.001
+OURS = "hikari_denwa"
 
 
 class LoopBlocker:
@@ -47,6 +54,38 @@ class LoopBlocker:
         self._loop.call_at(self._next, self._block)
 
 
+class LoopClock:
+    """Looks every millisecond how late the loop is, which is how long something held it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin switched off."""
+        self._loop = loop
+        self._on = False
+        self._due = 0.0
+        self._worst = 0.0
+
+    def begin(self) -> None:
+        """Measure from now on."""
+        self._worst, self._on = 0.0, True
+        self._expect()
+
+    def end(self) -> dict[str, Any]:
+        """Stop, and return the longest time in seconds."""
+        self._on = False
+        return {"seconds": self._worst}
+
+    def _expect(self) -> None:
+        """Wait a millisecond."""
+        self._due = self._loop.time() + WATCH_SECONDS
+        self._loop.call_at(self._due, self._look)
+
+    def _look(self) -> None:
+        """See how much longer it was."""
+        self._worst = max(self._worst, self._loop.time() - self._due)
+        if self._on:
+            self._expect()
+
+
 class Stamps:
     """Notes when an incoming call was read from the engine, in Unix time."""
 
@@ -63,10 +102,42 @@ class Stamps:
         Line.call_event = stamped  # type: ignore[assignment,method-assign]
 
 
+class LoopWatch(logging.Handler):
+    """Takes what asyncio tells in debug mode of steps that took long, and keeps ours."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin switched off."""
+        super().__init__()
+        self._loop = loop
+        self._taken: list[tuple[float, str]] = []
+
+    def begin(self) -> None:
+        """Watch from now on."""
+        self._taken.clear()
+        self._loop.set_debug(True)
+        self._loop.slow_callback_duration = NOTICED_SECONDS
+        logging.getLogger("asyncio").addHandler(self)
+
+    def end(self) -> dict[str, Any]:
+        """Stop, and return what was taken, the longest first."""
+        logging.getLogger("asyncio").removeHandler(self)
+        self._loop.set_debug(False)
+        taken = sorted(self._taken, reverse=True)
+        return {"seconds": [seconds for seconds, _ in taken], "what": [what for _, what in taken]}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record: what was executed, and the seconds."""
+        if isinstance(record.args, tuple) and len(record.args) == 2 and OURS in str(record.args[0]):
+            what, seconds = record.args
+            self._taken.append((float(str(seconds)), str(what)))
+
+
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Register the actions."""
     blocker = LoopBlocker(hass)
     stamps = Stamps()
+    watch = LoopWatch(hass.loop)
+    clock = LoopClock(hass.loop)
     sessions: list[RtpSession] = []
 
     async def block(call: ServiceCall) -> None:
@@ -75,6 +146,18 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     async def take_stamps(_call: ServiceCall) -> dict[str, Any]:
         taken, stamps.taken = stamps.taken, []
         return {"taken": taken}
+
+    async def watch_loop(call: ServiceCall) -> dict[str, Any]:
+        if not call.data["on"]:
+            return watch.end()
+        watch.begin()
+        return {}
+
+    async def time_loop(call: ServiceCall) -> dict[str, Any]:
+        if not call.data["on"]:
+            return clock.end()
+        clock.begin()
+        return {}
 
     async def send(call: ServiceCall) -> None:
         while sessions:
@@ -90,6 +173,12 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
         DOMAIN, "stamps", take_stamps, supports_response=SupportsResponse.ONLY
     )
     hass.services.async_register(DOMAIN, "send", send)
+    hass.services.async_register(
+        DOMAIN, "watch_loop", watch_loop, supports_response=SupportsResponse.OPTIONAL
+    )
+    hass.services.async_register(
+        DOMAIN, "time_loop", time_loop, supports_response=SupportsResponse.OPTIONAL
+    )
     return True
 
 

@@ -20,14 +20,15 @@ from ...errors import (
     TelephonyError,
 )
 from ..backend import Account, Backend, BackendListener, PlacedCall, Registered
-from ..protocol import FRAME_BYTES, CallEvent, SoundFrame
+from ..protocol import FRAME_BYTES, CallEvent, SoundFlag, SoundFrame, TracedMessage
 from .rtp.pacing import Pacer
 from .rtp.session import RtpSession
 from .sip.incoming import IncomingCall
 from .sip.media import OpenSound
-from .sip.question import ask
+from .sip.question import ask, speaks_sip
 from .sip.registration import Registration
 from .sip.session import Session
+from .sip.trace import Trace
 from .sip.transport import UdpTransport, local_address_towards
 from .sip.user_agent import Names, UserAgent
 
@@ -120,6 +121,7 @@ class NativeBackend(Backend):
         self._lines: dict[str, _Agent] = {}
         self._joining: dict[str, _Agent] = {}
         self._retired: list[_Agent] = []
+        self._traces: dict[str, Trace] = {}
         self._farewells: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -166,10 +168,16 @@ class NativeBackend(Backend):
             each for each in (self._lines.pop(line, None), self._joining.pop(line, None)) if each
         ]
         await asyncio.gather(*(self._bid_farewell(each) for each in agents))
+        if line not in self._lines and line not in self._joining:
+            self._traces.pop(line, None)
 
     async def ask(self, account: Account, *, time_limit: float) -> float | None:
         """Send OPTIONS from a socket of its own."""
         return await ask(_canonical(account), time_limit=time_limit)
+
+    async def speaks_sip(self, account: Account, *, time_limit: float) -> bool:
+        """Ask by OPTIONS, and those who never answer it by a REGISTER that binds nothing."""
+        return await speaks_sip(_canonical(account), time_limit=time_limit)
 
     async def dial(self, line: str, number: str, *, mu_law_only: bool = False) -> PlacedCall:
         """Send an INVITE; raises LineNotRegisteredError, LineBusyError."""
@@ -215,8 +223,18 @@ class NativeBackend(Backend):
             return
         for session in self._sessions():
             if session.channel == frame.channel and not session.ended:
-                session.play(frame.payload)
+                mark = frame.number if frame.flags & SoundFlag.MARKED else None
+                session.play(frame.payload, mark=mark)
                 return
+
+    def clear_sound(self, call: str) -> None:
+        """Forget what is queued to be sent in a call."""
+        self._session(call).clear_sound()
+
+    def trace(self, line: str) -> tuple[TracedMessage, ...]:
+        """Return the last messages of a line."""
+        trace = self._traces.get(line)
+        return trace.messages() if trace else ()
 
     def _new_agent(self, line: str, account: Account, local_address: str) -> _Agent:
         """Open a socket and put a user agent on it."""
@@ -232,6 +250,7 @@ class NativeBackend(Backend):
             names=self._names,
             open_sound=self._open_sound,
             address_is_ours=lambda: _routes_from(account, local_address),
+            trace=self._traces.setdefault(line, Trace()),
         )
         transport.on_datagram = user_agent.receive
         transport.on_unreachable = user_agent.unreachable

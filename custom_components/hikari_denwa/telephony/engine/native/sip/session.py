@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from ...protocol import (
     DtmfReceived,
     SoundDirection,
     SoundFrame,
+    SoundPlayed,
     SoundQuality,
 )
 from . import sdp
@@ -165,10 +167,19 @@ class Session(ABC):
         if self._media:
             self._media.sound.streaming = self._streaming
 
-    def play(self, payload: bytes) -> None:
-        """Queue 20 ms; without effect unless the call is connected."""
+    def play(self, payload: bytes, *, mark: int | None = None) -> None:
+        """Queue 20 ms, and tell when they have gone if they bear a mark.
+
+        Without effect unless the call is connected.
+        """
         if self.connected and self._media:
-            self._media.sound.play(payload)
+            on_gone = None if mark is None else functools.partial(self._tell_played, mark)
+            self._media.sound.play(payload, on_gone)
+
+    def clear_sound(self) -> None:
+        """Forget what is queued."""
+        if self._media:
+            self._media.sound.clear()
 
     async def send_digits(self, digits: str) -> None:
         """Play keypad tones; raises CallNotConnectedError."""
@@ -289,6 +300,12 @@ class Session(ABC):
             CallQuality(
                 at=self._around.now(), line=self._around.line, call=self.call, quality=quality
             )
+        )
+
+    def _tell_played(self, mark: int) -> None:
+        """Tell that a frame has gone."""
+        self._around.tell(
+            SoundPlayed(at=self._around.now(), line=self._around.line, call=self.call, number=mark)
         )
 
     def _end(self, ending: Ending) -> None:

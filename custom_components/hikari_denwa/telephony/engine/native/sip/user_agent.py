@@ -26,7 +26,7 @@ from .outgoing import OutgoingCall
 from .registration import Registration
 from .sdp import Refusal, SdpError
 from .session import Session
-from .trace import readable
+from .trace import Trace, readable
 from .transactions import InviteServer, ServerTransaction, TransactionLayer
 from .transport import Address, reply_destination
 from .uri import NameAddress, OtherUri, SipUri, host_for_uri
@@ -91,9 +91,11 @@ class UserAgent:
         open_sound: OpenSound,
         address_is_ours: Callable[[], bool] = lambda: True,
         values: TimerValues | None = None,
+        trace: Trace | None = None,
     ) -> None:
-        """Take the account, our address on the wire, and the way out."""
+        """Take the account, our address on the wire, the way out, and where to keep messages."""
         self.account = account
+        self._trace = trace or Trace()
         self.line = line
         self._wire = send
         self.family = account.family
@@ -152,6 +154,7 @@ class UserAgent:
         if is_keep_alive(datagram):
             return
         self._received_at = at
+        self._trace.note(datagram, at=at, sent=False)
         if _LOGGER.isEnabledFor(logging.DEBUG):
             _LOGGER.debug("Received by line %s:\n%s", self.line, readable(datagram))
         try:
@@ -278,6 +281,7 @@ class UserAgent:
 
     def _send(self, datagram: bytes, destination: Address) -> None:
         """Put a datagram on the wire."""
+        self._trace.note(datagram, at=time.time(), sent=True)
         if _LOGGER.isEnabledFor(logging.DEBUG):
             _LOGGER.debug("Sent by line %s:\n%s", self.line, readable(datagram))
         self._wire(datagram, destination)

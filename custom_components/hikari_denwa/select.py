@@ -1,0 +1,55 @@
+"""The IP family of a line."""
+
+from typing import override
+
+from homeassistant.components.select import SelectEntity, SelectEntityDescription
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .const import CONF_FAMILY
+from .entity import HikariEntity
+from .exceptions import translated_errors
+from .line import HikariConfigEntry
+from .telephony.engine.protocol import FamilyChoice
+
+PARALLEL_UPDATES = 1
+
+_FAMILY = SelectEntityDescription(
+    key=CONF_FAMILY,
+    translation_key=CONF_FAMILY,
+    entity_category=EntityCategory.CONFIG,
+    options=[choice.value for choice in FamilyChoice],
+)
+
+
+async def async_setup_entry(
+    _hass: HomeAssistant,
+    entry: HikariConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up the select platform."""
+    async_add_entities([FamilySelect(entry, _FAMILY)])
+
+
+class FamilySelect(HikariEntity, SelectEntity):
+    """Chooses over which families the line may register; the gateway is asked first."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Tell that another family can be chosen just when the line is down."""
+        return True
+
+    @property
+    @override
+    def current_option(self) -> str:
+        """Return what is chosen."""
+        return str(self.line.entry.data.get(CONF_FAMILY, FamilyChoice.AUTOMATIC))
+
+    @override
+    async def async_select_option(self, option: str) -> None:
+        """Choose another family."""
+        with translated_errors():
+            await self.line.async_change_family(FamilyChoice(option))
+        self.async_write_ha_state()

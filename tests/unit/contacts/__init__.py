@@ -1,0 +1,1 @@
+"""Contacts as data: the index by number, and files."""

@@ -1,0 +1,1 @@
+"""What failed: a table of cases."""

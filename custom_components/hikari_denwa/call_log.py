@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import Any, Final
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util.ulid import ulid_at_time
 
 from .calls import Call, CallEventType, CallOutcome, CallUpdate
-from .const import CONF_LOG_CALLS, CONF_LOG_DAYS, DOMAIN
+from .const import CONF_LOG_CALLS, CONF_LOG_DAYS
 from .contacts import NumberSet
 from .screening import ScreeningReason
+from .storage import HikariStore
 from .telephony.calls import CallDirection, CallerIdKind, EndReason, Family
 from .telephony.numbers import format_number
 
@@ -255,7 +255,9 @@ class CallLog:
     def __init__(self, hass: HomeAssistant, line: str, limits: LogLimits) -> None:
         """Make ready; nothing is read yet."""
         self._limits = limits
-        self._store = log_store(hass, line)
+        self._store = HikariStore[dict[str, Any]](
+            hass, _VERSION, "call_log", line=line, serialize_in_event_loop=False
+        )
         self._kept = _Kept()
         self._running: dict[str, str] = {}
         self._listeners: list[LogListener] = []
@@ -420,18 +422,6 @@ class CallLog:
                 "talk_seconds": day.talk_seconds,
             },
         }
-
-
-def log_store(hass: HomeAssistant, line: str) -> Store[dict[str, Any]]:
-    """Return the file of a line's log."""
-    return Store(
-        hass,
-        _VERSION,
-        f"{DOMAIN}.call_log.{line}",
-        private=True,
-        atomic_writes=True,
-        serialize_in_event_loop=False,
-    )
 
 
 def _seconds(since: datetime | None, until: datetime | None) -> float:

@@ -30,6 +30,9 @@ class CallEventType(StrEnum):
       this follows ``answered`` when the gateway's ACK is there; an outgoing call has no
       ``answered``, because the far side's answer and the sound come as one.
     - ``dtmf``: the far side pressed a key.
+    - ``playback_done``: something was played into the call, to its end or not.
+    - ``message``: somebody left a message with the answering machine, which can be played.
+    - ``recorded``: a recording of the call can be played; also after the end of the call.
     - ``blocked``: a caller who is blocked calls; nothing else is told of that call.
 
     Exactly one of these ends every other call:
@@ -47,6 +50,9 @@ class CallEventType(StrEnum):
     ANSWERED = "answered"
     CONNECTED = "connected"
     DTMF = "dtmf"
+    PLAYBACK_DONE = "playback_done"
+    MESSAGE = "message"
+    RECORDED = "recorded"
     BLOCKED = "blocked"
     ENDED = "ended"
     MISSED = "missed"
@@ -252,12 +258,20 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class CallUpdate:
-    """Something that happened to a call, and the call after it; ``digit`` for dtmf."""
+    """Something that happened to a call, and the call after it.
+
+    ``digit`` for dtmf; ``media``, and how it came out, for playback_done; ``recording`` is the
+    media id of one, and ``transcription`` what was said in it, for message and recorded.
+    """
 
     type: CallEventType
     call: Call
     who: str
     digit: str | None = None
+    media: str | None = None
+    playback: str | None = None
+    recording: str | None = None
+    transcription: str | None = None
 
     def attributes(self) -> Mapping[str, Any]:
         """Return what an event entity shows; what is not known is left out."""
@@ -277,6 +291,10 @@ class CallUpdate:
             "family": call.family.value,
             "started": call.started.isoformat(),
             "digit": self.digit,
+            "media": self.media,
+            "playback": self.playback,
+            "recording": self.recording,
+            "transcription": self.transcription,
         }
         if ending := call.ending:
             shown |= {

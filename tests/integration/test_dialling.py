@@ -124,7 +124,8 @@ async def test_sound_follows_to_the_second_attempt(
     await hass.async_block_till_done()
     assert dual.live_stream() is live
     assert dual.state.call is not None
-    assert dual._hearing == {dual.state.call.channel: live}
+    sound = dual.call_sound(dual.state.call)
+    assert dual._hearing == {dual.state.call.channel: sound}
 
 
 async def test_next_call_begins_where_the_last_one_got_through(

@@ -2,7 +2,7 @@
 
 Runs on any Python from 3.11 with the standard library and pip alone:
 
-    scripts/test [unit|integration|conformance|fuzz|soak|peers|install|browser …]
+    scripts/test [unit|integration|conformance|fuzz|soak|peers|players|install|browser …]
                  [--home-assistant minimum|newest] [--backend native|pjsua2] [--coverage]
                  [-- arguments for pytest]
 
@@ -28,7 +28,19 @@ from xml.etree import ElementTree as ET
 from scripts import environment
 
 ROOT = environment.ROOT
-SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers", "install", "browser")
+SUITES = (
+    "unit", "integration", "conformance", "fuzz", "soak", "peers", "players", "install", "browser"
+)
+    "unit",
+    "integration",
+    "conformance",
+    "fuzz",
+    "soak",
+    "peers",
+    "players",
+    "install",
+    "browser",
+)
 # Programs of others that suites need, and the Debian packages that bring them.
 PROGRAMS = {
     "peers": {
@@ -38,6 +50,16 @@ PROGRAMS = {
         "tayga": "tayga",
         "ip": "iproute2",
         "unshare": "util-linux",
+    },
+    "players": {
+        "ffmpeg": "ffmpeg",
+        "mpv": "mpv",
+        "sox": "sox",
+        "wget": "wget",
+        "chromium": "chromium",
+        "mpd": "mpd",
+        # It plays by GStreamer, whose readers of HTTP and MP3 come by themselves.
+        "gmediarender": "gmediarender gstreamer1.0-plugins-base gstreamer1.0-plugins-good",
     },
     "browser": {"chromium": "chromium fonts-ipafont-gothic"},
 }

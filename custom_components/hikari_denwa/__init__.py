@@ -1,5 +1,6 @@
 """ひかり電話: Home Assistant as an extension of the NTT home gateway."""
 
+from homeassistant.components.ffmpeg import get_ffmpeg_manager
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
@@ -10,7 +11,7 @@ from . import problems
 from .actions import async_setup_actions
 from .address_book import address_book, async_hand_over
 from .call_updates import async_tell_calls
-from .const import DOMAIN, PLATFORMS
+from .const import DOMAIN
 from .contact_actions import ContactsView
 from .engine import EngineChoice, engine_keeper, needed_family
 from .engine_issue import forget_problem, renewal, tell_problem
@@ -38,12 +39,16 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     async def stop(_event: Event) -> None:
         for entry in hass.config_entries.async_loaded_entries(DOMAIN):
             entry.runtime_data.end_calls()
+            await entry.runtime_data.recorder.async_close()
+        await streams.async_ended()
         await engines.async_stop()
 
     hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
     store = hass.data[DATA_EXPERIENCE] = ExperienceStore(hass)
     await store.async_load()
-    streams = hass.data[DATA_STREAMS] = LiveStreams()
+    ffmpeg = get_ffmpeg_manager(hass)
+    version, _ = await ffmpeg.async_get_version()
+    streams = hass.data[DATA_STREAMS] = LiveStreams(ffmpeg.binary if version else None)
     hass.http.register_view(LiveStreamView(streams))
     hass.http.register_view(ContactsView())
     hass.http.register_view(TraceView())
@@ -70,7 +75,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
     async_tell_calls(hass, line)
     try:
         await line.async_start()
-        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+        await line.listening.async_start()
+        await hass.config_entries.async_forward_entry_setups(entry, line.platforms)
     except BaseException as error:
         if isinstance(error, TelephonyError):
             await async_keep_trace(hass, line)
@@ -87,7 +93,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
 
 async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bool:
     """Take the entities away, hang up, un-register, and stop the engine if nobody else is there."""
-    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+    if not await hass.config_entries.async_unload_platforms(entry, entry.runtime_data.platforms):
         return False
     await entry.runtime_data.async_stop()
     await engine_keeper(hass).release(entry.entry_id)

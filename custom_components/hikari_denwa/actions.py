@@ -1,9 +1,10 @@
 """The actions: what automations and people ask of a line."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_ENTITY_ID
+from homeassistant.const import ATTR_CONFIG_ENTRY_ID
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
@@ -11,9 +12,8 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.network import NoURLAvailableError, get_url
 
 from .call_log_actions import (
     DELETE_FIELDS,
@@ -35,11 +35,32 @@ from .contact_actions import (
 )
 from .contacts import CONF_DIAL_BUTTON, CONF_GROUP
 from .dialling import async_is_person
-from .exceptions import call_failed, translated_errors
+from .exceptions import call_failed, translated_errors, wrong_input
 from .line import REJECT_STATUS, HikariConfigEntry, Line
+from .listening import (
+    CallFilter,
+    CallSelection,
+    StandingWish,
+    Wish,
+    check_players,
+    filter_numbers,
+)
+from .recordings import Recording, RecordingFolder
 from .self_test import TIME_SIGNAL, SelfTestResult, async_self_test, described_report
+from .speaking import DialTerms
+from .speaking_actions import (
+    ASK_FIELDS,
+    ERRAND_FIELDS,
+    ask_caller,
+    call_and_say,
+    check_numbers,
+    has_words,
+)
 from .support import async_trace_text, described_finding, signed_trace_path
+from .telephony.audio.broadcast import Filler
+from .telephony.audio.formats import LiveFormat
 from .telephony.calls import CallState
+from .telephony.errors import CallUnknownError
 from .verdicts import async_described
 
 if TYPE_CHECKING:
@@ -48,12 +69,22 @@ if TYPE_CHECKING:
 else:
     import voluptuous as vol
 
+ATTR_BOTH_SIDES: Final = "both_sides"
 ATTR_DIGITS: Final = "digits"
+ATTR_DIRECTION: Final = "direction"
+ATTR_DOOR_PHONES_ONLY: Final = "door_phones_only"
+ATTR_EVERY_CALL: Final = "every_call"
 ATTR_MEDIA_PLAYER: Final = "media_player"
+ATTR_NOTICE: Final = "notice"
 ATTR_NUMBER: Final = "number"
+ATTR_NUMBERS: Final = "numbers"
+ATTR_RECORDING: Final = "recording"
 ATTR_SHOW_NUMBER: Final = "show_number"
 ATTR_STATUS: Final = "status"
+ATTR_THIS_CALL_ONLY: Final = "this_call_only"
+ATTR_VOLUME_LEVEL: Final = "volume_level"
 ATTR_WAIT_FOR_ANSWER: Final = "wait_for_answer"
+ATTR_WHILE_RINGING: Final = "while_ringing"
 
 # RFC 3261 lets a proxy give up a ringing call after three minutes (§16.6, timer C).
 _ANSWER_SECONDS: Final = 185.0
@@ -72,6 +103,11 @@ class Action(StrEnum):
     RESUME = "resume"
     SEND_DTMF = "send_dtmf"
     LISTEN = "listen"
+    ASK = "ask"
+    START_RECORDING = "start_recording"
+    STOP_RECORDING = "stop_recording"
+    DELETE_RECORDING = "delete_recording"
+    STOP_LISTENING = "stop_listening"
     IMPORT_CONTACTS = "import_contacts"
     EXPORT_CONTACTS = "export_contacts"
     GET_CALLS = "get_calls"
@@ -89,14 +125,26 @@ class DialResult(StrEnum):
     FAILED = "failed"
 
 
+def _format_name(value: Any) -> str:
+    """Accept the name of a format that a live stream has."""
+    try:
+        return LiveFormat.named(cv.string(value)).name
+    except ValueError as error:
+        raise vol.Invalid(str(error)) from error
+
+
 _LINE: Final = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
+_PLAYERS: Final = {
+    vol.Optional(ATTR_MEDIA_PLAYER, default=list): cv.entities_domain("media_player")
+}
 _SCHEMAS: Final = {
     Action.DIAL: vol.Schema(
         {
             **_LINE,
-            vol.Required(ATTR_NUMBER): vol.Any(str, int),
+            vol.Required(ATTR_NUMBER): vol.All(cv.ensure_list, [vol.Any(str, int)]),
             vol.Optional(ATTR_WAIT_FOR_ANSWER, default=False): cv.boolean,
             vol.Optional(ATTR_SHOW_NUMBER, default=False): cv.boolean,
+            **ERRAND_FIELDS,
         }
     ),
     Action.CHECK_NUMBER: vol.Schema(
@@ -123,9 +171,28 @@ _SCHEMAS: Final = {
     Action.LISTEN: vol.Schema(
         {
             **_LINE,
-            vol.Optional(ATTR_MEDIA_PLAYER, default=list): cv.entities_domain("media_player"),
+            **_PLAYERS,
+            vol.Optional(ATTR_BOTH_SIDES, default=False): cv.boolean,
+            vol.Optional(ATTR_WHILE_RINGING, default=Filler.COMFORT_NOISE): vol.Coerce(Filler),
+            vol.Optional(ATTR_VOLUME_LEVEL): cv.small_float,
+            vol.Optional(ATTR_FORMAT): _format_name,
+            vol.Optional(ATTR_EVERY_CALL, default=False): cv.boolean,
+            vol.Optional(ATTR_DIRECTION): vol.Coerce(CallSelection),
+            vol.Optional(ATTR_NUMBERS): vol.All(cv.ensure_list, [vol.Any(str, int)]),
+            vol.Optional(ATTR_DOOR_PHONES_ONLY): cv.boolean,
         }
     ),
+    Action.STOP_LISTENING: vol.Schema(
+        {
+            **_LINE,
+            **_PLAYERS,
+            vol.Optional(ATTR_THIS_CALL_ONLY, default=False): cv.boolean,
+        }
+    ),
+    Action.ASK: vol.Schema({**_LINE, **ASK_FIELDS}),
+    Action.START_RECORDING: vol.Schema({**_LINE, vol.Optional(ATTR_NOTICE): cv.boolean}),
+    Action.STOP_RECORDING: vol.Schema(_LINE),
+    Action.DELETE_RECORDING: vol.Schema({vol.Required(ATTR_RECORDING): cv.string}),
     Action.IMPORT_CONTACTS: vol.Schema({**_LINE, **IMPORT_FIELDS}),
     Action.EXPORT_CONTACTS: vol.Schema(EXPORT_FIELDS),
     Action.GET_CALLS: vol.Schema({**_LINE, **GET_FIELDS}),
@@ -136,6 +203,7 @@ _SCHEMAS: Final = {
     ),
     Action.GET_TRACE: vol.Schema(_LINE),
 }
+_FILTERS: Final = (ATTR_DIRECTION, ATTR_NUMBERS, ATTR_DOOR_PHONES_ONLY)
 # These tell something and do nothing else.
 _RESPONSE_ONLY: Final = frozenset(
     {Action.CHECK_NUMBER, Action.EXPORT_CONTACTS, Action.GET_CALLS, Action.GET_TRACE}
@@ -156,6 +224,11 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.RESUME: _resume,
         Action.SEND_DTMF: _send_dtmf,
         Action.LISTEN: _listen,
+        Action.ASK: _ask,
+        Action.START_RECORDING: _start_recording,
+        Action.STOP_RECORDING: _stop_recording,
+        Action.DELETE_RECORDING: _delete_recording,
+        Action.STOP_LISTENING: _stop_listening,
         Action.IMPORT_CONTACTS: _import_contacts,
         Action.EXPORT_CONTACTS: _export_contacts,
         Action.GET_CALLS: _get_calls,
@@ -177,14 +250,20 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 
 
 async def _dial(call: ServiceCall) -> ServiceResponse:
-    """Place a call, and wait for its outcome if that is wanted.
+    """Place a call, and wait for its outcome if that is wanted; or call and say.
 
     A call that fails is an error, unless the response is asked for: then it tells why.
     """
     line = _line(call)
-    number = _as_written(call.data[ATTR_NUMBER])
+    numbers = [_as_written(number) for number in call.data[ATTR_NUMBER]]
+    check_numbers(call, numbers)
     person = await async_is_person(call.hass, call.context)
     show_number: bool = call.data[ATTR_SHOW_NUMBER]
+    if has_words(call):
+        return await call_and_say(
+            call, line, numbers, DialTerms(person=person, show_number=show_number)
+        )
+    (number,) = numbers
     judged = line.dialler.verdict(number, person=person, show_number=show_number)
     with translated_errors():
         placed = await line.async_dial(number, person=person, show_number=show_number)
@@ -262,27 +341,99 @@ async def _send_dtmf(call: ServiceCall) -> ServiceResponse:
 
 
 async def _listen(call: ServiceCall) -> ServiceResponse:
-    """Play the call's live stream on media players, and return its address."""
+    """Play the current call on media players, or every call that is to come as well.
+
+    The response has the address of the current call's stream; None where there is no call and
+    none is needed.
+    """
+    line = _line(call)
+    data = call.data
+    players = tuple(data[ATTR_MEDIA_PLAYER])
+    check_players(call.hass, players)
+    wish = Wish(
+        players=players,
+        both_sides=data[ATTR_BOTH_SIDES],
+        while_ringing=data[ATTR_WHILE_RINGING],
+        volume=data.get(ATTR_VOLUME_LEVEL),
+        format_name=data.get(ATTR_FORMAT),
+    )
+    current = line.state.call
+    with translated_errors():
+        if calls := _calls_to_come(data):
+            if not players:
+                raise wrong_input("every_call_needs_players")
+            await line.listening.async_stand(StandingWish(wish=wish, calls=calls))
+            if current and not calls.matches(current, door_phone=line.is_door_phone(current)):
+                current = None
+        elif current is None:
+            raise CallUnknownError
+        started = current and await line.listening.async_play(wish, current, call.context)
+    return {
+        "url": started.url if started else None,
+        "path": started.path if started else None,
+        "media_players": list(players),
+        "formats": dict(started.formats) if started else {},
+    }
+
+
+def _calls_to_come(data: Mapping[str, Any]) -> CallFilter | None:
+    """Return which calls besides this one are meant; raises NumberInvalidError."""
+    if not data[ATTR_EVERY_CALL]:
+        if any(name in data for name in _FILTERS):
+            raise wrong_input("filter_without_every_call")
+        return None
+    numbers = [_as_written(number) for number in data.get(ATTR_NUMBERS, ())]
+    return CallFilter(
+        direction=data.get(ATTR_DIRECTION, CallSelection.BOTH),
+        numbers=filter_numbers(numbers),
+        door_phones=data.get(ATTR_DOOR_PHONES_ONLY, False),
+    )
+
+
+async def _stop_listening(call: ServiceCall) -> ServiceResponse:
+    """Bring players back to what they were, and let no other call start them."""
+    listening = _line(call).listening
+    players = call.data[ATTR_MEDIA_PLAYER] or None
+    forgotten = [] if call.data[ATTR_THIS_CALL_ONLY] else await listening.async_forget(players)
+    stopped = await listening.async_end(players)
+    return {"media_players": [*stopped], "every_call": [*forgotten]}
+
+
+async def _ask(call: ServiceCall) -> ServiceResponse:
+    """Ask the other side of the call for keys."""
+    return await ask_caller(call, _line(call))
+
+
+async def _start_recording(call: ServiceCall) -> ServiceResponse:
+    """Record the call."""
     line = _line(call)
     with translated_errors():
-        stream = line.live_stream()
-    try:
-        url = f"{get_url(call.hass)}{stream.path}"
-    except NoURLAvailableError as error:
-        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_url") from error
-    if players := call.data[ATTR_MEDIA_PLAYER]:
-        await call.hass.services.async_call(
-            "media_player",
-            "play_media",
-            {
-                ATTR_ENTITY_ID: players,
-                "media_content_id": url,
-                "media_content_type": "music",
-            },
-            blocking=True,
-            context=call.context,
+        recording = await line.recorder.async_start(
+            line.state.call, notice=call.data.get(ATTR_NOTICE)
         )
-    return {"url": url, "path": stream.path, "media_players": players}
+    return recording.described()
+
+
+async def _stop_recording(call: ServiceCall) -> ServiceResponse:
+    """Record no more."""
+    line = _line(call)
+    with translated_errors():
+        recording = await line.recorder.async_stop(line.state.call)
+    return recording.described()
+
+
+async def _delete_recording(call: ServiceCall) -> ServiceResponse:
+    """Delete a recording."""
+    folder = RecordingFolder(call.hass)
+
+    def delete() -> Recording:
+        recording = folder.get(call.data[ATTR_RECORDING].rpartition("/")[2])
+        folder.delete(recording)
+        return recording
+
+    with translated_errors():
+        recording = await call.hass.async_add_executor_job(delete)
+    return recording.described()
 
 
 async def _import_contacts(call: ServiceCall) -> ServiceResponse:
@@ -349,7 +500,7 @@ def _as_written(number: str | int) -> str:
     """
     text = str(number)
     if isinstance(number, int) and len(text) > 3 and not text.startswith(("184", "186")):
-        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="number_unquoted")
+        raise wrong_input("number_unquoted")
     return text
 
 
@@ -363,17 +514,17 @@ def find_line(hass: HomeAssistant, entry_id: str | None) -> Line:
     entries: list[HikariConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     if entry_id is None:
         if not entries:
-            raise _wrong_line("no_line")
+            raise wrong_input("no_line")
         if len(entries) > 1:
-            raise _wrong_line("line_ambiguous")
+            raise wrong_input("line_ambiguous")
         return entries[0].runtime_data
     for entry in entries:
         if entry.entry_id == entry_id:
             return entry.runtime_data
     named = hass.config_entries.async_get_entry(entry_id)
     if named is None or named.domain != DOMAIN:
-        raise _wrong_line("line_not_found")
-    raise _wrong_line("line_not_loaded", line=named.title)
+        raise wrong_input("line_not_found")
+    raise wrong_input("line_not_loaded", line=named.title)
 
 
 def _lines(call: ServiceCall) -> list[HikariConfigEntry]:
@@ -382,15 +533,8 @@ def _lines(call: ServiceCall) -> list[HikariConfigEntry]:
         return [_line(call).entry]
     entries: list[HikariConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
     if not entries:
-        raise _wrong_line("no_line")
+        raise wrong_input("no_line")
     return entries
-
-
-def _wrong_line(key: str, **placeholders: str) -> ServiceValidationError:
-    """Return the error of an action that finds no line."""
-    return ServiceValidationError(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
-    )
 
 
 def _described(call: Call) -> dict[str, Any]:

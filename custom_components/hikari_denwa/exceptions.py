@@ -58,6 +58,13 @@ def translated(error: TelephonyError) -> HomeAssistantError:
     )
 
 
+def wrong_input(key: str, **placeholders: str) -> ServiceValidationError:
+    """Return the error of an action that was asked for something that cannot be."""
+    return ServiceValidationError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
+    )
+
+
 def call_failed(reason: EndReason, number: str) -> HomeAssistantError:
     """Return the error of a call that did not come about."""
     return HomeAssistantError(

@@ -1,93 +1,178 @@
-"""The sound of a live call as endless WAV, at an address that nobody can guess."""
+"""The sound of a live call for players and browsers, at an address that nobody can guess."""
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Final
 
+import audioop
 from aiohttp import web
 from homeassistant.components.http import HomeAssistantView
-from homeassistant.core import HomeAssistant
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
-from .telephony.audio.g711 import ulaw_to_linear
-from .telephony.audio.live import LiveHub, LiveListener
-from .telephony.audio.wav import linear16_header
-from .telephony.engine.protocol import FRAME_SECONDS, SILENCE
+from .sound import CallSound
+from .telephony.audio.broadcast import Broadcast, Filler
+from .telephony.audio.formats import WAV, Container, LiveFormat
+from .telephony.audio.g711 import linear_to_ulaw, ulaw_to_linear
+from .telephony.engine.protocol import SoundDirection, SoundFrame
+from .telephony.errors import LiveSoundError
 
-LIVE_URL: Final = f"/api/{DOMAIN}/live/{{token}}.wav"
-_CONTENT_TYPE: Final = "audio/wav"
+_URL: Final = f"/api/{DOMAIN}/live"
 _TOKEN_BYTES: Final = 24
-_FIRST_PATIENCE_SECONDS: Final = 0.1
-_PATIENCE_SECONDS: Final = 0.5
-_SLACK_FRAMES: Final = 5
+# A player that does not read must not keep its connection for ever after the call.
+_DRAIN_SECONDS: Final = 15.0
 _HEADERS: Final = {
-    "Content-Type": _CONTENT_TYPE,
     "Cache-Control": "no-store",
     "Accept-Ranges": "none",
     "X-Accel-Buffering": "no",
+    "transferMode.dlna.org": "Streaming",
 }
+# DLNA guidelines: no seeking, converted, sent as it comes, streaming, for version 1.5.
+_DLNA: Final = "DLNA.ORG_OP=00;DLNA.ORG_CI=1;DLNA.ORG_FLAGS=8D100000000000000000000000000000"
+_DLNA_PROFILES: Final = {Container.MP3: "DLNA.ORG_PN=MP3;"}
 
 
-class SoundSwitch(Protocol):
-    """Has the engine send a call's sound, or not any more."""
+@dataclass(frozen=True, kw_only=True)
+class StreamKind:
+    """What a live stream holds: both sides or the far one, and what until the call is answered."""
 
-    def __call__(self, *, enabled: bool) -> Coroutine[Any, Any, None]:
-        """Switch; raises nothing."""
-        ...
+    both_sides: bool = False
+    while_ringing: Filler = Filler.COMFORT_NOISE
 
 
 class LiveStream:
     """The sound of one call, for any number of listeners; it ends with the call."""
 
-    def __init__(self, token: str, switch: SoundSwitch, on_close: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        kind: StreamKind,
+        token: str,
+        sound: CallSound,
+        program: str | None,
+        streams: LiveStreams,
+    ) -> None:
         """Make ready; the engine sends no sound before somebody listens."""
-        self.path = LIVE_URL.format(token=token)
-        self.listeners = 0
+        self._kind = kind
         self._token = token
-        self._switch = switch
-        self._on_close = on_close
-        self._hub = LiveHub()
+        self._sound = sound
+        self._streams = streams
+        self._broadcast = Broadcast(program, self._wanted, streams.endings)
+        self._broadcast.fill_with(kind.while_ringing)
+        self._leave: CALLBACK_TYPE | None = None
+        self._waiting: SoundFrame | None = None
+        self._limits: set[asyncio.Timeout] = set()
+        self._closed = False
 
-    def publish(self, payload: bytes) -> None:
-        """Give 20 ms of G.711 µ-law to every listener."""
-        self._hub.publish(payload)
+    @property
+    def listeners(self) -> int:
+        """Return how many listen now."""
+        return self._broadcast.listeners
 
+    @property
+    def path(self) -> str:
+        """Return the path of the form that needs nothing: 8 kHz WAV."""
+        return self.path_of(WAV)
+
+    def path_of(self, live_format: LiveFormat) -> str:
+        """Return the path of a format."""
+        return f"{_URL}/{self._token}.{live_format.name}"
+
+    def address_of(self, live_format: LiveFormat) -> str:
+        """Return the path that a player is given.
+
+        The query keeps Home Assistant from signing it: that makes it longer than some players
+        take, and it would not end in the suffix by which others know the format.
+        """
+        return f"{self.path_of(live_format)}?.{live_format.container}"
+
+    @callback
+    def connected(self) -> None:
+        """Be silent from now on when the call is: it is on hold."""
+        self._broadcast.fill_with(Filler.SILENCE)
+
+    @callback
     def close(self) -> None:
         """End the stream: listeners drain what they have, the address is unknown from now on."""
-        self._on_close(self._token)
-        self._hub.close()
+        self._closed = True
+        self._streams.forget(self._token)
+        self._broadcast.close()
+        for limit in self._limits:
+            self._let_drain(limit)
 
     @asynccontextmanager
-    async def listen(self) -> AsyncIterator[LiveListener]:
-        """Listen for the time of a block; the first listener has the sound switched on."""
-        self.listeners += 1
-        listener = self._hub.listen()
-        try:
-            if self.listeners == 1:
-                await self._switch(enabled=True)
-            yield listener
-        finally:
-            listener.close()
-            self.listeners -= 1
-            if not self.listeners:
-                await self._switch(enabled=False)
+    async def listen(self, live_format: LiveFormat) -> AsyncIterator[AsyncGenerator[bytes]]:
+        """Listen for the time of a block, which ends at the latest some time after the call.
+
+        Raises EncoderMissingError, EncoderFailedError.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as limit, self._broadcast.listen(live_format) as sound:
+                self._limits.add(limit)
+                if self._closed:
+                    self._let_drain(limit)
+                try:
+                    async with aclosing(sound):
+                        yield sound
+                finally:
+                    self._limits.discard(limit)
+
+    @staticmethod
+    def _let_drain(limit: asyncio.Timeout) -> None:
+        """Give a listener the time that is left."""
+        limit.reschedule(asyncio.get_running_loop().time() + _DRAIN_SECONDS)
+
+    def _wanted(self) -> None:
+        """Take the call's sound while somebody listens."""
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
+        self._waiting = None
+        if self._broadcast.wanted:
+            self._leave = self._sound.take(self._hear, near=self._kind.both_sides)
+
+    def _hear(self, frame: SoundFrame) -> None:
+        """Take 20 ms of one side; of both, the far side's comes first, with the same number."""
+        waiting, self._waiting = self._waiting, None
+        if not self._kind.both_sides:
+            self._broadcast.publish(frame.number, frame.payload)
+        elif frame.direction is SoundDirection.FAR:
+            if waiting is not None:
+                self._broadcast.publish(waiting.number, waiting.payload)
+            self._waiting = frame
+        elif waiting is not None and waiting.number == frame.number:
+            self._broadcast.publish(frame.number, _mixed(waiting.payload, frame.payload))
+        else:
+            self._waiting = waiting
+
+
+def _mixed(one: bytes, other: bytes) -> bytes:
+    """Return the sum of two frames of µ-law."""
+    return linear_to_ulaw(audioop.add(ulaw_to_linear(one), ulaw_to_linear(other), 2))
 
 
 class LiveStreams:
     """The live streams of all lines, by the token in their address."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, program: str | None) -> None:
+        """Begin with none; ``program`` is ffmpeg, None where there is none."""
+        self.endings: set[asyncio.Task[None]] = set()
+        self._program = program
         self._by_token: dict[str, LiveStream] = {}
 
-    def open(self, switch: SoundSwitch) -> LiveStream:
+    @property
+    def encodes(self) -> bool:
+        """Tell whether there is more to be had than WAV."""
+        return self._program is not None
+
+    def open(self, kind: StreamKind, sound: CallSound) -> LiveStream:
         """Return a stream at a new address."""
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        stream = LiveStream(token, switch, self._forget)
+        stream = LiveStream(kind, token, sound, self._program, self)
         self._by_token[token] = stream
         return stream
 
@@ -95,9 +180,14 @@ class LiveStreams:
         """Return the stream of a token that is still good."""
         return self._by_token.get(token)
 
-    def _forget(self, token: str) -> None:
+    def forget(self, token: str) -> None:
         """Make a token invalid."""
         self._by_token.pop(token, None)
+
+    async def async_ended(self) -> None:
+        """Wait until no encoder of a stream that was closed is left."""
+        while self.endings:
+            await asyncio.wait(self.endings)
 
 
 DATA_STREAMS: HassKey[LiveStreams] = HassKey(f"{DOMAIN}_streams")
@@ -115,7 +205,7 @@ class LiveStreamView(HomeAssistantView):
     known to the caller of ``listen`` alone, and dead when the call is over.
     """
 
-    url = LIVE_URL
+    url = f"{_URL}/{{token:[\\w-]+}}.{{form}}"
     name = f"api:{DOMAIN}:live"
     requires_auth = False
 
@@ -123,55 +213,43 @@ class LiveStreamView(HomeAssistantView):
         """Keep where the streams are."""
         self._streams = streams
 
-    async def head(self, _request: web.Request, token: str) -> web.StreamResponse:
+    async def head(self, request: web.Request, token: str, form: str) -> web.StreamResponse:
         """Tell a player what it would get."""
-        if self._streams.get(token) is None:
+        if (found := self._find(token, form)) is None:
             return web.Response(status=HTTPStatus.NOT_FOUND)
-        return web.Response(headers=_HEADERS)
+        return web.Response(headers=_headers(found[1], request))
 
-    async def get(self, request: web.Request, token: str) -> web.StreamResponse:
-        """Send 8 kHz mono 16-bit WAV from now until the call ends."""
-        stream = self._streams.get(token)
-        if stream is None:
+    async def get(self, request: web.Request, token: str, form: str) -> web.StreamResponse:
+        """Send the call from now until its end."""
+        if (found := self._find(token, form)) is None:
             return web.Response(status=HTTPStatus.NOT_FOUND)
-        response = web.StreamResponse(headers=_HEADERS)
-        async with stream.listen() as listener:
-            await response.prepare(request)
-            # The player may go away at any time; then there is nobody left to tell.
-            with suppress(ConnectionError):
-                await response.write(linear16_header())
-                async with aclosing(_in_real_time(listener)) as sound:
-                    async for payload in sound:
-                        await response.write(ulaw_to_linear(payload))
-                await response.write_eof()
+        stream, live_format = found
+        response = web.StreamResponse(headers=_headers(live_format, request))
+        try:
+            async with stream.listen(live_format) as sound:
+                await response.prepare(request)
+                # The player may go away at any time; then there is nobody left to tell.
+                with suppress(ConnectionError):
+                    async for piece in sound:
+                        await response.write(piece)
+                    await response.write_eof()
+        except LiveSoundError as error:
+            return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=str(error))
         return response
 
+    def _find(self, token: str, form: str) -> tuple[LiveStream, LiveFormat] | None:
+        """Return the stream and the format that an address means."""
+        stream = self._streams.get(token)
+        try:
+            return None if stream is None else (stream, LiveFormat.named(form))
+        except ValueError:
+            return None
 
-async def _in_real_time(listener: LiveListener) -> AsyncGenerator[bytes]:
-    """Yield µ-law without a gap: frames as they come, silence while none comes.
 
-    A player that gets nothing goes back to idle, and one that gets more than the clock
-    allows plays ever later; so silence fills what is missing, while a call rings say,
-    and frames that would run ahead of the clock are dropped.
-    """
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    sent = 0
-    patience = _FIRST_PATIENCE_SECONDS
-    while True:
-        payload: bytes | None = None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                try:
-                    payload = await anext(listener)
-                except StopAsyncIteration:
-                    return
-        due = int((loop.time() - began) / FRAME_SECONDS)
-        if payload is None:
-            missing = max(0, due - sent)
-            sent += missing
-            yield SILENCE * missing
-        elif sent < due + _SLACK_FRAMES:
-            patience = _PATIENCE_SECONDS
-            sent = max(sent + 1, due - _SLACK_FRAMES)
-            yield payload
+def _headers(live_format: LiveFormat, request: web.Request) -> dict[str, str]:
+    """Return the headers of a stream, and what a DLNA renderer asks for besides."""
+    headers = {**_HEADERS, "Content-Type": live_format.media_type}
+    if request.headers.get("getcontentFeatures.dlna.org") == "1":
+        profile = _DLNA_PROFILES.get(live_format.container, "")
+        headers["contentFeatures.dlna.org"] = profile + _DLNA
+    return headers

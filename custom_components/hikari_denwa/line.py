@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,10 +16,13 @@ from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util import dt as dt_util
 
 from .address_book import address_book
+from .answering import AnsweringMachine
 from .auto_answer import DEFAULT_AUTO_ANSWER_AFTER, AutoAnswer
 from .call_log import CallFilter, CallLog, LoggedCall, LogLimits
 from .calls import FAILURES, Call, CallAttempt, CallEventType, CallUpdate
 from .const import (
+    ASSIST_PLATFORM,
+    CONF_ASSIST,
     CONF_AUTO_ANSWER,
     CONF_AUTO_ANSWER_AFTER,
     CONF_CALL_WAITING,
@@ -32,11 +35,17 @@ from .const import (
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
+    PLATFORMS,
 )
 from .contacts import Contact, RingRule
 from .dialling import Dialler
-from .http import LiveStream, LiveStreams
+from .http import LiveStream, LiveStreams, StreamKind
+from .listening import Listening
+from .playback import LinePlayer, Playback, PlaybackEnd
+from .recorder import Recorder
+from .recordings import Recording, RecordingKind
 from .screening import Caller, ScreeningRules, Treatment
+from .sound import CallSound
 from .telephony.calls import (
     CallDirection,
     CallState,
@@ -61,8 +70,8 @@ from .telephony.engine.protocol import (
     RegistrationChanged,
     RegistrationState,
     SoundCodec,
-    SoundDirection,
     SoundFrame,
+    SoundPlayed,
     SoundQuality,
 )
 from .telephony.errors import (
@@ -149,23 +158,32 @@ class Line:
         self.entry = entry
         self.client = client
         self.state = LineState()
+        assist = (ASSIST_PLATFORM,) if entry.options.get(CONF_ASSIST) else ()
+        self.platforms = (*PLATFORMS, *assist)
         self.number_to_dial = ""
         self.door_phones = frozenset(entry.options.get(CONF_DOOR_PHONES, ()))
         self.finished: deque[CallUpdate] = deque(maxlen=_REMEMBERED_CALLS)
+        self.player = LinePlayer(hass, client, self)
+        self.streams = streams
+        self.listening = Listening(hass, self)
+        self.recorder = Recorder(hass, self, self._recorded)
+        self.answering = AnsweringMachine(hass, self)
         self.log = CallLog(hass, entry.entry_id, LogLimits.of(entry.options))
         self._book = address_book(hass)
         self._rules = (entry.options, ScreeningRules.of(entry.options))
-        self._streams = streams
         self._calls: dict[str, Call] = {}
         self._kept_away: dict[str, Call] = {}
-        self._live: dict[str, LiveStream] = {}
-        self._hearing: dict[int, LiveStream] = {}
+        self._sounds: dict[str, CallSound] = {}
+        self._hearing: dict[int, CallSound] = {}
+        self._live: dict[tuple[str, StreamKind], LiveStream] = {}
         self._state_listeners: list[StateListener] = []
         auto_answer = AutoAnswer(hass, self._auto_answer_delay, self._answer_by_itself)
         # The log comes first: who is told of a call finds it there.
         self._call_listeners: list[CallListener] = [
             self.log.call_updated,
             auto_answer.call_updated,
+            self.answering.call_updated,
+            self.recorder.call_updated,
         ]
         self._waiting: dict[str, list[asyncio.Future[Call]]] = {}
         self._first_outcome: asyncio.Future[None] | None = None
@@ -205,6 +223,8 @@ class Line:
 
     async def async_stop(self) -> None:
         """Hang up, un-register, and end every live stream."""
+        self.answering.close()
+        await self.listening.async_stop()
         for call in tuple(self.dialler.borrowed_calls()):
             with suppress(TelephonyError):
                 await self.client.hang_up(call)
@@ -213,6 +233,8 @@ class Line:
         except TelephonyError as error:
             _LOGGER.debug("Line %s was not removed in good order: %s", self.entry.title, error)
         self.end_calls()
+        await self.recorder.async_close()
+        await self.streams.async_ended()
         await self.log.async_close()
 
     @callback
@@ -278,27 +300,34 @@ class Line:
             case CallConnected():
                 self._connected(call, at)
             case CallHeld():
-                self._replace(
-                    replace(call, holding=event.held)
-                    if event.here
-                    else replace(call, held=event.held)
-                )
-                self._current_changed()
+                self._held(call, event)
+            case SoundPlayed():
+                self.player.played(call.id, event.number)
             case DtmfReceived():
-                self._tell(CallEventType.DTMF, call, event.digit)
+                self._tell(CallEventType.DTMF, call, digit=event.digit)
             case CallQuality():
                 self._note_quality(call, event.quality)
             case CallEnded():
-                call = self.dialler.finished(call, event.ending)
-                self._replace(call)
-                if not self.dialler.goes_on(call, event.ending):
-                    self._end(call, at, event.ending)
+                self._ended(call, at, event.ending)
 
     @callback
     def sound(self, frame: SoundFrame) -> None:
-        """Pass the far side's sound on to who listens."""
-        if frame.direction is SoundDirection.FAR and (live := self._hearing.get(frame.channel)):
-            live.publish(frame.payload)
+        """Pass a call's sound on to who takes it."""
+        if sound := self._hearing.get(frame.channel):
+            sound.frame(frame)
+
+    @callback
+    def playing_changed(self) -> None:
+        """Tell that what is played into a call is another."""
+        self.refresh()
+
+    @callback
+    def playback_ended(self, call: Call, playback: Playback, end: PlaybackEnd) -> None:
+        """Tell that something has been played; the end of the call tells for itself."""
+        if playback.sound.title is not None and end is not PlaybackEnd.CALL_ENDED:
+            self._tell(
+                CallEventType.PLAYBACK_DONE, call, media=playback.sound.title, playback=end.value
+            )
 
     @callback
     def engine_lost(self) -> None:
@@ -371,7 +400,7 @@ class Line:
             early, self._early = self._early, []
             for event in early:
                 self.call_event(event)
-        return self._latest(call)
+        return self.latest(call)
 
     @callback
     def end_call(self, call: Call, ending: Ending) -> None:
@@ -397,23 +426,23 @@ class Line:
         await self.client.answer(call.id)
         if (current := self._calls.get(call.id)) and current.answered is None:
             self._answered(current, dt_util.utcnow())
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_reject(self, status: int = REJECT_STATUS) -> Call:
         """Turn the incoming call that rings away, with a SIP status from 400 to 699."""
         call = self._ringing()
         await self.client.reject(call.id, status)
-        return self._latest(call)
+        return self.latest(call)
 
-    async def async_hang_up(self) -> Call:
-        """End the call, whatever its state."""
-        if (call := self.state.call) is None:
+    async def async_hang_up(self, call: Call | None = None) -> Call:
+        """End a call, whatever its state; the current one if none is named."""
+        if (call := call or self.state.call) is None:
             raise CallUnknownError
         if self.dialler.give_up(call):
             self.end_call(call, Ending(reason=EndReason.CANCELLED_HERE))
         else:
             await self.client.hang_up(call.id)
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_hold(self, *, held: bool) -> Call:
         """Put the connected call on hold, or take it back; returns when the far side agreed.
@@ -424,7 +453,7 @@ class Line:
         if call is None or call.state is not CallState.TALKING:
             raise CallNotConnectedError
         await self.client.hold(call.id, held=held)
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_send_dtmf(self, digits: str) -> Call:
         """Send keypad digits as tones; returns when the last one has gone."""
@@ -432,11 +461,11 @@ class Line:
         if call is None or call.state is not CallState.TALKING:
             raise CallNotConnectedError
         await self.client.send_dtmf(call.id, digits)
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_outcome(self, call: Call, time_limit: float) -> Call:
         """Return a call as it is once it is connected or over, or after the seconds given."""
-        if (current := self._latest(call)).state is not CallState.DIALING:
+        if (current := self.latest(call)).state is not CallState.DIALING:
             return current
         outcome: asyncio.Future[Call] = self.hass.loop.create_future()
         self._waiting.setdefault(call.id, []).append(outcome)
@@ -444,21 +473,77 @@ class Line:
             async with asyncio.timeout(time_limit):
                 return await outcome
         except TimeoutError:
-            return self._latest(call)
+            return self.latest(call)
+
+    async def async_connected(self, call: Call, time_limit: float) -> Call:
+        """Return a call that was answered here once sound flows.
+
+        Raises CallNotConnectedError if it ends before, or after the seconds given.
+        """
+        await self._until(call, CallState.RINGING, time_limit)
+        if (current := self.latest(call)).state is not CallState.TALKING:
+            raise CallNotConnectedError
+        return current
+
+    async def async_ended(self, call: Call, time_limit: float | None = None) -> None:
+        """Wait until a call is over, or for the seconds given."""
+        for state in (CallState.RINGING, CallState.DIALING, CallState.TALKING):
+            await self._until(call, state, time_limit)
+
+    async def _until(self, call: Call, state: CallState, time_limit: float | None) -> None:
+        """Wait while a call is in a state, no longer than the seconds given."""
+        changed = asyncio.Event()
+
+        @callback
+        def updated(update: CallUpdate) -> None:
+            if update.call.id == call.id:
+                changed.set()
+
+        unsubscribe = self.subscribe_calls(updated)
+        try:
+            async with asyncio.timeout(time_limit):
+                while self.latest(call).state is state:
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            unsubscribe()
 
     @callback
-    def live_stream(self) -> LiveStream:
-        """Return the live stream of the current call; it ends with the call."""
-        if (call := self.state.call) is None:
+    def call_sound(self, call: Call) -> CallSound:
+        """Return the sound of a call that is not over."""
+        if call.id not in self._calls:
             raise CallUnknownError
-        if (live := self._live.get(call.id)) is None:
+        if (sound := self._sounds.get(call.id)) is None:
 
-            async def switch(*, enabled: bool) -> None:
-                await self._stream_sound(call.id, enabled=enabled)
+            async def switch(*, enabled: bool, near: bool) -> None:
+                await self._stream_sound(call.id, enabled=enabled, near=near)
 
-            live = self._live[call.id] = self._streams.open(switch)
-            self._hearing[call.channel] = live
+            def spawn(work: Coroutine[Any, Any, None]) -> None:
+                self.entry.async_create_background_task(
+                    self.hass, work, f"{DOMAIN} sound of {call.id}"
+                )
+
+            sound = self._sounds[call.id] = CallSound(switch, spawn)
+            self._hearing[call.channel] = sound
+        return sound
+
+    @callback
+    def live_stream(self, kind: StreamKind | None = None, call: Call | None = None) -> LiveStream:
+        """Return the live stream of a call, the current one if none is given; it ends with it."""
+        if (call := call or self.state.call) is None:
+            raise CallUnknownError
+        key = call.id, kind or StreamKind()
+        if (live := self._live.get(key)) is None:
+            live = self._live[key] = self.streams.open(key[1], self.call_sound(call))
+            if call.connected is not None:
+                live.connected()
         return live
+
+    def _streams_of(self, call: Call) -> list[LiveStream]:
+        """Return the live streams of a call."""
+        return [live for (call_id, _), live in self._live.items() if call_id == call.id]
 
     @callback
     def is_door_phone(self, call: Call) -> bool:
@@ -522,6 +607,16 @@ class Line:
         )
         return words.get(f"{_CALLER_ID_WORDS}{call.caller_id}", call.caller_id.value)
 
+    def _recorded(self, call: Call, recording: Recording) -> None:
+        """Tell that a recording can be played."""
+        message = recording.kind is RecordingKind.MESSAGE
+        self._tell(
+            CallEventType.MESSAGE if message else CallEventType.RECORDED,
+            call,
+            recording=recording.media_id,
+            transcription=recording.transcription,
+        )
+
     @callback
     def describe(self, call: Call) -> Mapping[str, Any]:
         """Return all that an event would show of a call as it is now."""
@@ -539,8 +634,8 @@ class Line:
         if call.id in self._calls:
             self._replace(call)
             self._current_changed()
-            if live := self._live.get(call.id):
-                self._hearing[call.channel] = live
+            if sound := self._sounds.get(call.id):
+                self._hearing[call.channel] = sound
         return call
 
     def _known(self, call: Call) -> Call:
@@ -556,7 +651,8 @@ class Line:
                 return call
         raise CallNotRingingError
 
-    def _latest(self, call: Call) -> Call:
+    @callback
+    def latest(self, call: Call) -> Call:
         """Return a call as it is now, or as it was when it ended."""
         if running := self._calls.get(call.id):
             return running
@@ -579,8 +675,12 @@ class Line:
     def _add(self, call: Call, event: CallEventType) -> None:
         """Begin to keep a call."""
         self._calls[call.id] = call
+        # Whoever acts on the event, at once perhaps, means this call.
+        before = self.state
+        self.state = replace(self.state, call=self._current())
         self._tell(event, call)
-        self._current_changed()
+        if self.state != before:
+            self.refresh()
 
     def _event_of_no_call(self, event: CallEvent) -> None:
         """Take what is told of a call that does not ring, or that is not known yet."""
@@ -649,6 +749,21 @@ class Line:
     def _replace(self, call: Call) -> None:
         """Keep a call as it is now."""
         self._calls[call.id] = call
+        self.player.call_changed(call)
+
+    def _ended(self, call: Call, at: datetime, ending: Ending) -> None:
+        """Note that an INVITE came to its end, and the call with it unless it goes on."""
+        call = self.dialler.finished(call, ending)
+        self._replace(call)
+        if not self.dialler.goes_on(call, ending):
+            self._end(call, at, ending)
+
+    def _held(self, call: Call, event: CallHeld) -> None:
+        """Note that a call is on hold, or not any more, by whichever side."""
+        self._replace(
+            replace(call, holding=event.held) if event.here else replace(call, held=event.held)
+        )
+        self._current_changed()
 
     def _note_quality(self, call: Call, quality: SoundQuality) -> None:
         """Keep how a call sounds; no entity shows it, so nobody is told."""
@@ -678,17 +793,16 @@ class Line:
         self._tell(CallEventType.CONNECTED, connected)
         self._current_changed()
         self._settle(connected)
-        if (live := self._live.get(call.id)) and live.listeners:
-            self.entry.async_create_background_task(
-                self.hass,
-                self._stream_sound(call.id, enabled=True),
-                f"{DOMAIN} sound of {call.id}",
-            )
+        for live in self._streams_of(call):
+            live.connected()
+        if sound := self._sounds.get(call.id):
+            sound.renew()
 
     def _end(self, call: Call, at: datetime, ending: Ending) -> None:
         """Note that a call is over."""
         del self._calls[call.id]
         finished = call.finished(at, ending)
+        self.player.call_changed(finished)
         if ending.reason in FAILURES:
             _LOGGER.warning(
                 "Call %s on line %s was ended by a failure: %s",
@@ -702,8 +816,11 @@ class Line:
         self.dialler.ended(finished)
         self._settle(finished)
         self._hearing.pop(call.channel, None)
-        if live := self._live.pop(call.id, None):
+        if sound := self._sounds.pop(call.id, None):
+            sound.close()
+        for live in self._streams_of(call):
             live.close()
+        self._live = {key: live for key, live in self._live.items() if key[0] != call.id}
 
     def _end_all(self, reason: EndReason) -> None:
         """Note that every call is over, for a reason that is not the calls' own."""
@@ -718,21 +835,24 @@ class Line:
             if not outcome.done():
                 outcome.set_result(call)
 
-    def _update(self, event: CallEventType, call: Call, digit: str | None = None) -> CallUpdate:
+    def _update(self, event: CallEventType, call: Call, **details: Any) -> CallUpdate:
         """Return something that happened to a call, with all that is known of it."""
-        return CallUpdate(type=event, call=call, who=self.who(call), digit=digit)
+        return CallUpdate(type=event, call=call, who=self.who(call), **details)
 
-    def _tell(self, event: CallEventType, call: Call, digit: str | None = None) -> CallUpdate:
+    def _tell(self, event: CallEventType, call: Call, **details: Any) -> CallUpdate:
         """Tell the listeners of calls."""
-        update = self._update(event, call, digit)
+        update = self._update(event, call, **details)
         for listener in tuple(self._call_listeners):
             listener(update)
         return update
 
     def _current_changed(self) -> None:
-        """Take a call as the line's current one: not one that waits on hold; else the oldest."""
-        current = min(self._calls.values(), key=lambda call: call.holding, default=None)
-        self._set(replace(self.state, call=current))
+        """Take a call as the line's current one."""
+        self._set(replace(self.state, call=self._current()))
+
+    def _current(self) -> Call | None:
+        """Return the call that is meant if none is named: none on hold; else the oldest."""
+        return min(self._calls.values(), key=lambda call: call.holding, default=None)
 
     def _set(self, state: LineState) -> None:
         """Tell the listeners of the state if it is another."""
@@ -741,12 +861,12 @@ class Line:
         self.state = state
         self.refresh()
 
-    async def _stream_sound(self, call_id: str, *, enabled: bool) -> None:
+    async def _stream_sound(self, call_id: str, *, enabled: bool, near: bool) -> None:
         """Have the engine send a call's sound, or not any more; a call that is over has none."""
         if call_id not in self._calls:
             return
         try:
-            await self.client.stream_sound(call_id, enabled=enabled)
+            await self.client.stream_sound(call_id, enabled=enabled, near=near)
         except TelephonyError as error:
             _LOGGER.debug("The sound of call %s cannot be switched: %s", call_id, error)
 

@@ -8,10 +8,11 @@ is the other end of that pipe.
 import asyncio
 import itertools
 import json
+import math
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 import audioop
@@ -19,7 +20,10 @@ import audioop
 from scripts.benchmarks.figures import percentile
 from scripts.environment import ROOT
 from tests.home_gateway import GatewayConfig, HomeGateway, IncomingCall, Slot, Tone
+from tests.home_gateway.likeness import compare, spoken
 from tests.home_gateway.recording import Recording, parse_rtp
+from tests.home_gateway.sources import Silence
+from tests.home_gateway.tones import RATE
 from tests.home_gateway.transport import Peer, Stamp, UdpSocket
 
 EXTENSION = "3"
@@ -31,9 +35,18 @@ FRAME_SECONDS = 0.02
 FRAME_BYTES = 160
 NUMBERS = 100
 """How many µ-law values a numbered frame may have: 0 to 99 are all loud."""
+BURST_FRAMES = 5
+BURST_PERIOD_FRAMES = 20
 CROWD = tuple(str(number) for number in range(10, 60))
 """Extensions for many calls at once."""
 ANSWER_SECONDS = 120.0
+
+
+# 1 kHz fills a frame with whole waves.
+_BURST_FRAME = b"".join(
+    round(16000 * math.sin(math.tau * index / 8)).to_bytes(2, "little", signed=True)
+    for index in range(FRAME_BYTES)
+)
 
 
 class FarEndError(Exception):
@@ -49,6 +62,7 @@ class FarEndProcess:
         self._call: IncomingCall | None = None
         self._crowd: list[IncomingCall] = []
         self._numbered = Numbered()
+        self._bursts = Bursts()
         self._sink = Recording()
         self._sink_socket = UdpSocket("::1", 0, self._take)
         self._echo_socket = UdpSocket("::1", 0, self._echo)
@@ -65,13 +79,17 @@ class FarEndProcess:
             "second_invite": self.second_invite,
             "ring": self.ring,
             "begin_call": self.begin_call,
+            "answered": self.answered,
             "listen": self.listen,
+            "heard_sentence": self.heard_sentence,
             "end_call": self.end_call,
             "forget_call": self.forget_call,
             "begin_crowd": self.begin_crowd,
             "end_crowd": self.end_crowd,
             "say_numbers": self.say_numbers,
             "numbers_said": self.numbers_said,
+            "say_bursts": self.say_bursts,
+            "bursts_said": self.bursts_said,
         }
         async for line in reader:
             request = json.loads(line)
@@ -134,19 +152,35 @@ class FarEndProcess:
         await self._call.ringing(10)
         return _moments(self._call)
 
+    async def answered(self) -> dict[str, Any]:
+        """Wait until the other side has answered; silence is said then."""
+        call = self._running()
+        await call.answered(ANSWER_SECONDS)
+        call.play(Silence())
+        return {}
+
+    async def heard_sentence(self, seconds: float) -> dict[str, Any]:
+        """Return how much of a sentence of so many seconds has arrived."""
+        return asdict(compare(spoken(RATE, seconds), self._running().received.pcm()))
+
     async def listen(self, settle: float, seconds: float) -> dict[str, Any]:
         """Measure what the call and the sink receive in the same span of time."""
-        if self._call is None:
-            raise FarEndError("there is no call")
-        await self._call.answered(ANSWER_SECONDS)
-        self._call.play(Tone(440))
+        call = self._running()
+        await call.answered(ANSWER_SECONDS)
+        call.play(Tone(440))
         since = time.monotonic() + settle
         await asyncio.sleep(settle + seconds + 0.1)
         until = since + seconds
         return {
-            "engine": measures(self._call.received, since, until),
+            "engine": measures(call.received, since, until),
             "in_process": measures(self._sink, since, until),
         }
+
+    def _running(self) -> IncomingCall:
+        """Return the call."""
+        if self._call is None:
+            raise FarEndError("there is no call")
+        return self._call
 
     async def end_call(self) -> dict[str, Any]:
         """Hang up, if there still is a call."""
@@ -192,6 +226,19 @@ class FarEndProcess:
         """Return when each numbered frame was said, in Unix time."""
         return {"said": self._numbered.said}
 
+    async def say_bursts(self) -> dict[str, Any]:
+        """Say bursts of a tone with silence between them."""
+        if self._call is None:
+            raise FarEndError("there is no call")
+        await self._call.answered(ANSWER_SECONDS)
+        self._bursts.said.clear()
+        self._call.play(self._bursts)
+        return {}
+
+    async def bursts_said(self) -> dict[str, Any]:
+        """Return when the first frame of each burst was said, in Unix time."""
+        return {"said": self._bursts.said}
+
     def _echo(self, data: bytes, peer: Peer, _stamp: Stamp) -> None:
         """Send back what comes."""
         self._echo_socket.send(data, peer)
@@ -218,6 +265,23 @@ class Numbered:
         for number in itertools.cycle(range(NUMBERS)):
             self.said.append(time.time())
             yield audioop.ulaw2lin(bytes((number,)) * FRAME_BYTES, 2)
+
+
+class Bursts:
+    """A tone for 100 ms, then silence, again and again."""
+
+    def __init__(self) -> None:
+        """Begin with nothing said."""
+        self.said: list[float] = []
+
+    def frames(self, heard: object) -> Iterator[bytes | None]:
+        """Yield frames for ever, and note when a burst begins."""
+        del heard
+        for number in itertools.count():
+            if number % BURST_PERIOD_FRAMES == 0:
+                self.said.append(time.time())
+            loud = number % BURST_PERIOD_FRAMES < BURST_FRAMES
+            yield _BURST_FRAME if loud else bytes(2 * FRAME_BYTES)
 
 
 def _moments(call: IncomingCall) -> dict[str, Any]:

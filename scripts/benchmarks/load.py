@@ -51,9 +51,9 @@ async def _cost(backend: str, calls: int) -> tuple[float, float]:
     async with lone(backend, CROWD[:calls]) as stage:
         await stage.far_end.ask("begin_crowd", calls=calls)
         await asyncio.sleep(_SETTLE_SECONDS)
-        began, used = time.monotonic(), _processor_seconds(stage.pid)
+        began, used = time.monotonic(), processor_seconds(stage.pid)
         await asyncio.sleep(CPU_SECONDS)
-        spent = _processor_seconds(stage.pid) - used
+        spent = processor_seconds(stage.pid) - used
         share = 100 * spent / (time.monotonic() - began)
         resident = _resident_mib(stage.pid)
         await stage.far_end.ask("end_crowd")
@@ -98,7 +98,7 @@ def _others_busy() -> Iterator[None]:
             process.wait()
 
 
-def _processor_seconds(pid: int) -> float:
+def processor_seconds(pid: int) -> float:
     """Return the time that a process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 import pytest
 import voluptuous as vol
+from homeassistant.components.media_player import MediaPlayerEntityFeature
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.network import NoURLAvailableError
@@ -376,18 +377,28 @@ async def test_listen(hass: HomeAssistant, engine: FakeEngine, line: Line) -> No
     first = await act(hass, "listen")
     assert first["media_players"] == []
     assert played == []
+    with pytest.raises(ServiceValidationError) as unknown:
+        await act(hass, "listen", media_player=["media_player.kitchen"])
+    assert unknown.value.translation_key == "player_unknown"
+    hass.states.async_set("media_player.kitchen", "idle", {"supported_features": 0})
+    with pytest.raises(ServiceValidationError) as unable:
+        await act(hass, "listen", media_player=["media_player.kitchen"])
+    assert unable.value.translation_key == "player_cannot_play"
+    can_play = {"supported_features": MediaPlayerEntityFeature.PLAY_MEDIA}
+    hass.states.async_set("media_player.kitchen", "idle", can_play)
     response = await act(hass, "listen", media_player=["media_player.kitchen"])
     assert response["url"] == first["url"] == f"http://192.168.1.10:8123{response['path']}"
+    assert response["formats"] == {"media_player.kitchen": "mp3"}
     (call,) = played
-    assert call.data["entity_id"] == ["media_player.kitchen"]
-    assert call.data["media_content_id"] == response["url"]
+    assert call.data["entity_id"] == "media_player.kitchen"
+    assert call.data["media_content_id"] == response["url"].replace(".wav", ".mp3?.mp3")
 
 
 async def test_listen_without_a_url(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
     """A Home Assistant that does not know its address says so."""
     engine.client.listener().call_event(incoming())
     with (
-        patch("custom_components.hikari_denwa.actions.get_url", side_effect=NoURLAvailableError),
+        patch("custom_components.hikari_denwa.listening.get_url", side_effect=NoURLAvailableError),
         pytest.raises(HomeAssistantError) as error,
     ):
         await act(hass, "listen")

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,6 +22,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 
+from .conftest import state_of
 from .fake_engine import FakeEngine, connected, ended, incoming
 
 FOLDER = Path(__file__).parents[2] / "blueprints" / "automation" / "hikari_denwa"
@@ -274,3 +276,60 @@ async def test_log_calls(hass: HomeAssistant, engine: FakeEngine, line: Line) ->
             "message": "incoming,03-1234-5678,03-1234-5678,missed,0",
         },
     ]
+
+
+SPEAKER = "media_player.hall"
+
+
+@pytest.fixture
+async def door(hass: HomeAssistant, line: Line) -> list[ServiceCall]:
+    """Answer the door phone; returns what the speaker is given."""
+    hass.config.internal_url = "http://192.168.1.10:8123"
+    hass.states.async_set(SPEAKER, "idle", {"supported_features": 512})
+    played: list[ServiceCall] = async_mock_service(hass, "media_player", "play_media")
+    await use(
+        hass,
+        "door_phone_on_speakers.yaml",
+        doorbell="event.home_doorbell",
+        speakers=[SPEAKER],
+        answer_after=0.1,
+        longest=1,
+    )
+    return played
+
+
+async def test_door_phone_on_speakers(engine: FakeEngine, door: list[ServiceCall]) -> None:
+    """The speaker starts while it rings, the call is answered, and hung up if nobody does."""
+    engine.client.listener().call_event(incoming(number="1", internal=True))
+    await until(lambda: engine.has_sent("answer", "in-1"))
+    (played,) = door
+    assert played.data["entity_id"] == SPEAKER
+    engine.client.listener().call_event(connected())
+    await until(lambda: engine.has_sent("hang_up", "in-1"))
+    engine.client.listener().call_event(ended())
+
+
+async def test_door_phone_whose_visitor_leaves(
+    hass: HomeAssistant, engine: FakeEngine, door: list[ServiceCall]
+) -> None:
+    """A call that is over is not hung up, and the next visitor is heard as well."""
+    for number in range(2):
+        call = f"in-{number}"
+        engine.client.listener().call_event(incoming(call, number="1", internal=True))
+        await until(partial(engine.has_sent, "answer", call))
+        engine.client.listener().call_event(connected(call))
+        engine.client.listener().call_event(ended(call))
+        await until(lambda: state_of(hass, "automation.under_test").attributes["current"] == 0)
+    assert engine.sent("hang_up") == []
+    assert len(door) == 2
+
+
+async def test_door_phone_is_not_everybody(
+    hass: HomeAssistant, engine: FakeEngine, door: list[ServiceCall]
+) -> None:
+    """The doorbell rings for door phones alone."""
+    engine.client.listener().call_event(incoming())
+    await hass.async_block_till_done()
+    assert state_of(hass, "automation.under_test").attributes["current"] == 0
+    assert door == []
+    assert engine.sent("answer") == []

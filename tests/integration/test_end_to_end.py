@@ -3,12 +3,12 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntryState
-from homeassistant.core import Context, HomeAssistant, State, callback
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.core import Context, HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
@@ -19,103 +19,28 @@ from custom_components.hikari_denwa.engine import engine_keeper
 from custom_components.hikari_denwa.telephony.calls import Family as EngineFamily
 from tests.home_gateway.call import Side
 from tests.home_gateway.config import Family
-from tests.home_gateway.gateway import HomeGateway
 from tests.home_gateway.sources import Tone
 from tests.home_gateway.tones import tone_level
 
 from .conftest import state_of
+from .house import ADDRESSES, House, house_of
 
-CALL_EVENT = "event.line_call"
 CALL_STATE = "sensor.line_call_state"
-ADDRESSES = {Family.V6: "::1", Family.V4: "127.0.0.1"}
 PITCH = 700.0
 AUDIBLE_DBM0 = -20.0
 
 pytestmark = pytest.mark.usefixtures("loopback")
 
 
-class House:
-    """A gateway, and Home Assistant with a line at it."""
-
-    def __init__(self, hass: HomeAssistant, gateway: HomeGateway, family: Family) -> None:
-        """Begin without the line."""
-        self.hass = hass
-        self.gateway = gateway
-        self.family = family
-        self.events: list[State] = []
-        self._changed = asyncio.Event()
-        hass.bus.async_listen("state_changed", self._note)
-
-    @property
-    def entered(self) -> dict[str, Any]:
-        """Return what a person enters in the dialog."""
-        return {
-            "name": "Line",
-            "gateway": ADDRESSES[self.family],
-            "extension": "3",
-            "user_id": "0003",
-            "password": "secret-3",
-            "family": "automatic",
-            "advanced": {"port": self.gateway.port(self.family)},
-        }
-
-    async def add_line(self, **entered: Any) -> Any:
-        """Set the line up through the dialog."""
-        flow = await self.hass.config_entries.flow.async_init(
-            DOMAIN, context={"source": SOURCE_USER}
-        )
-        result = await self.hass.config_entries.flow.async_configure(
-            flow["flow_id"], {**self.entered, **entered}
-        )
-        await self.hass.async_block_till_done()
-        return result
-
-    async def act(self, action: str, **data: Any) -> Any:
-        """Carry out an action and return its response."""
-        return await self.hass.services.async_call(
-            DOMAIN, action, data, blocking=True, return_response=True
-        )
-
-    async def event(self, event_type: str) -> dict[str, Any]:
-        """Wait for an event of the line; returns its attributes."""
-
-        def found() -> list[State]:
-            return [
-                event for event in self.events if event.attributes.get("event_type") == event_type
-            ]
-
-        await self.until(lambda: bool(found()))
-        return dict(found()[-1].attributes)
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds that a change of state brings about."""
-        async with asyncio.timeout(15):
-            while not holds():
-                self._changed.clear()
-                await self._changed.wait()
-
-    @callback
-    def _note(self, event: Any) -> None:
-        """Keep the events of the line."""
-        if (state := event.data["new_state"]) and event.data["entity_id"] == CALL_EVENT:
-            self.events.append(state)
-        self._changed.set()
-
-
 @pytest.fixture(params=[Family.V6, Family.V4], ids=["ipv6", "ipv4"])
 async def house(
     hass: HomeAssistant, request: pytest.FixtureRequest, families: tuple[EngineFamily, ...]
 ) -> AsyncIterator[House]:
-    """Run a gateway; at the end the line is unloaded, un-registered, and nothing was broken."""
+    """Run a gateway."""
     if EngineFamily(request.param) not in families:
         pytest.skip(f"this pjsua2 does not speak {request.param}")
-    async with HomeGateway() as gateway:
-        yield House(hass, gateway, request.param)
-        for entry in hass.config_entries.async_entries(DOMAIN):
-            await hass.config_entries.async_unload(entry.entry_id)
-        await gateway.unregistered()
-        assert engine_keeper(hass).clients == ()
-        assert gateway.violations == []
+    async with house_of(hass, request.param) as running:
+        yield running
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.home_gateway.config import Family
 from tests.home_gateway.gateway import HomeGateway
 
 from .conftest import state_of
-from .test_end_to_end import House
+from .house import House
 
 ROOT = Path(__file__).resolve().parents[2]
 START = ROOT / "app/rootfs/usr/lib/hikari-denwa/start.py"

@@ -12,7 +12,7 @@ import pytest
 
 # Debian keeps daemons where an ordinary user's PATH does not look.
 _EXTRA_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
-_PACKAGES = {"kamailio": "kamailio", "baresip": "baresip-core", "sipp": "sip-tester"}
+_PACKAGES = {"baresip": "baresip-core", "sipp": "sip-tester", "ffprobe": "ffmpeg"}
 _END_SECONDS = 5.0
 
 
@@ -33,7 +33,7 @@ def program(name: str) -> str | None:
 def needs(*names: str) -> pytest.MarkDecorator:
     """Skip a test, saying how to change that, where one of these programs is missing."""
     missing = [name for name in names if program(name) is None]
-    packages = " ".join(_PACKAGES[name] for name in missing)
+    packages = " ".join(_PACKAGES.get(name, name) for name in missing)
     return pytest.mark.skipif(
         bool(missing),
         reason=f"{', '.join(missing)} not installed (Debian: apt-get install {packages})",
@@ -113,6 +113,11 @@ class Peer:
             process.kill()
             await process.wait()
         await reader
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the program has not ended."""
+        return self._process is not None and self._process.returncode is None
 
     async def exit_status(self, time_limit: float) -> int:
         """Wait for the program to end by itself; return its exit status."""

@@ -27,14 +27,14 @@ def test_linear16(channels: int) -> None:
 def test_linear16_bytes() -> None:
     """The header is the canonical one, with sizes that say: without end."""
     assert wav.linear16_header() == bytes.fromhex(
-        "52494646 ffffffff 57415645 666d7420 10000000 0100 0100 401f0000 803e0000 0200 1000"
-        "64617461 ffffffff"
+        "52494646 24f0ff7f 57415645 666d7420 10000000 0100 0100 401f0000 803e0000 0200 1000"
+        "64617461 00f0ff7f"
     )
 
 
 def test_ulaw_bytes() -> None:
     """Format 7 has the size of its extension, and a fact chunk."""
     assert wav.ulaw_header() == bytes.fromhex(
-        "52494646 ffffffff 57415645 666d7420 12000000 0700 0100 401f0000 401f0000 0100 0800 0000"
-        "66616374 04000000 ffffffff 64617461 ffffffff"
+        "52494646 32f0ff7f 57415645 666d7420 12000000 0700 0100 401f0000 401f0000 0100 0800 0000"
+        "66616374 04000000 00f0ff7f 64617461 00f0ff7f"
     )

@@ -105,6 +105,12 @@ def test_peers_are_skipped_with_a_reason(
         assert "apt-get install kamailio sip-tester" in said
 
 
+def test_every_suite_of_programs_is_a_suite() -> None:
+    """What installs programs is run, and the players are skipped with a reason as well."""
+    assert run_tests.PROGRAMS.keys() <= set(run_tests.SUITES)
+    assert all(package.strip() for each in run_tests.PROGRAMS.values() for package in each.values())
+
+
 def test_packages_start_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Debian's switch is there while packages are installed, and gone afterwards."""
     policy = tmp_path / "policy-rc.d"

@@ -6,11 +6,13 @@ import array
 import functools
 import itertools
 import math
+import random
 from collections.abc import Iterable, Iterator
 
 from .g711 import FRAME_SAMPLES, SAMPLE_RATE, linear_to_ulaw, peak_of
 
 _NETWORK_LEVEL = -13.0
+_COMFORT_LEVEL = -62.0
 _EDGE_SECONDS = 0.002
 
 
@@ -77,3 +79,20 @@ def _ringback_tone() -> tuple[bytes, ...]:
 def _busy_tone() -> tuple[bytes, ...]:
     """Return one second."""
     return frames(sines(((400, _NETWORK_LEVEL),), 0.5) + silence(0.5))
+
+
+def comfort_noise() -> Iterator[bytes]:
+    """Return endless frames of a noise that is hardly heard, and that no encoder makes away with.
+
+    A player that counts its buffer in bytes would wait long for it to fill with silence.
+    """
+    return itertools.cycle(_comfort_noise())
+
+
+@functools.cache
+def _comfort_noise() -> tuple[bytes, ...]:
+    """Return five seconds of white noise, always the same."""
+    dice = random.Random(8000)  # noqa: S311 - it is to be heard, not to be secret
+    spread = peak_of(_COMFORT_LEVEL) / math.sqrt(2)
+    samples = array.array("h", (round(dice.gauss(0, spread)) for _ in range(5 * SAMPLE_RATE)))
+    return frames(samples.tobytes())

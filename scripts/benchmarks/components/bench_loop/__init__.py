@@ -3,7 +3,8 @@
 The actions are for ``scripts/bench`` alone: ``block`` stops the event loop for 300 ms of each
 second; ``stamps`` returns when this process had read each incoming call from the
 engine; ``send`` runs the integration's own RTP sender inside this event loop; ``watch_loop``
-notes how long the integration holds the loop at a time, by asyncio's debug mode.
+notes how long the integration holds the loop at a time, by asyncio's debug mode; ``time_loop``
+measures how late the loop is, whoever holds it.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import CallEvent, 
 DOMAIN = "bench_loop"
 PERIOD_SECONDS = 1.0
 BLOCKED_SECONDS = 0.3
+WATCH_SECONDS = 0.001
 NOTICED_SECONDS = 0.001
 OURS = "hikari_denwa"
 
@@ -50,6 +52,38 @@ class LoopBlocker:
         select.select([], [], [], BLOCKED_SECONDS)
         self._next += PERIOD_SECONDS
         self._loop.call_at(self._next, self._block)
+
+
+class LoopClock:
+    """Looks every millisecond how late the loop is, which is how long something held it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin switched off."""
+        self._loop = loop
+        self._on = False
+        self._due = 0.0
+        self._worst = 0.0
+
+    def begin(self) -> None:
+        """Measure from now on."""
+        self._worst, self._on = 0.0, True
+        self._expect()
+
+    def end(self) -> dict[str, Any]:
+        """Stop, and return the longest time in seconds."""
+        self._on = False
+        return {"seconds": self._worst}
+
+    def _expect(self) -> None:
+        """Wait a millisecond."""
+        self._due = self._loop.time() + WATCH_SECONDS
+        self._loop.call_at(self._due, self._look)
+
+    def _look(self) -> None:
+        """See how much longer it was."""
+        self._worst = max(self._worst, self._loop.time() - self._due)
+        if self._on:
+            self._expect()
 
 
 class Stamps:
@@ -103,6 +137,7 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     blocker = LoopBlocker(hass)
     stamps = Stamps()
     watch = LoopWatch(hass.loop)
+    clock = LoopClock(hass.loop)
     sessions: list[RtpSession] = []
 
     async def block(call: ServiceCall) -> None:
@@ -116,6 +151,12 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
         if not call.data["on"]:
             return watch.end()
         watch.begin()
+        return {}
+
+    async def time_loop(call: ServiceCall) -> dict[str, Any]:
+        if not call.data["on"]:
+            return clock.end()
+        clock.begin()
         return {}
 
     async def send(call: ServiceCall) -> None:
@@ -134,6 +175,9 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     hass.services.async_register(DOMAIN, "send", send)
     hass.services.async_register(
         DOMAIN, "watch_loop", watch_loop, supports_response=SupportsResponse.OPTIONAL
+    )
+    hass.services.async_register(
+        DOMAIN, "time_loop", time_loop, supports_response=SupportsResponse.OPTIONAL
     )
     return True
 

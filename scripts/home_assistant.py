@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -42,9 +42,15 @@ class HomeAssistantError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class HomeAssistantOptions:
-    """How to make the configuration: more YAML, more custom components by name, the language."""
+    """How to make the configuration: more YAML, more custom components by name, the language.
+
+    Without the ``integration`` it is one that somebody has yet to install. ``program`` is a
+    Python program to run instead of ``hass``, with its first arguments.
+    """
 
     configuration: str = ""
+    integration: bool = True
+    program: Sequence[str | Path] = ()
     components: Mapping[str, Path] = field(default_factory=dict)
     language: str = "en"
     log_level: str = "info"
@@ -76,7 +82,8 @@ def write_configuration(folder: Path, port: int, options: HomeAssistantOptions) 
     shutil.rmtree(folder, ignore_errors=True)
     (folder / ".storage").mkdir(parents=True)
     (folder / "custom_components").mkdir()
-    for name, source in {DOMAIN: INTEGRATION, **options.components}.items():
+    ours = {DOMAIN: INTEGRATION} if options.integration else {}
+    for name, source in {**ours, **options.components}.items():
         (folder / "custom_components" / name).symlink_to(source)
     (folder / "configuration.yaml").write_text(
         "api:\nauth:\nconfig:\nfrontend:\nhttp:\nwebsocket_api:\nlovelace:\n"
@@ -217,8 +224,17 @@ class HomeAssistant:
         await self.stop()
 
     async def start(self) -> None:
-        """Start the process; returns when its API answers that it runs."""
+        """Start the process with a new configuration; returns when its API answers that it runs."""
         await asyncio.to_thread(write_configuration, self.folder, self.port, self.options)
+        await self._run()
+
+    async def restart(self) -> None:
+        """End the process and start it anew with the configuration as it is by now."""
+        await self.stop()
+        await self._run()
+
+    async def _run(self) -> None:
+        """Start the process and wait until it answers."""
         hass = Path(sys.executable).with_name("hass")
         # Home Assistant installs missing requirements with the interpreter's own
         # tools; its tools folder has to be on PATH for that.
@@ -231,7 +247,7 @@ class HomeAssistant:
         with self.log.open("wb") as output:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                hass,
+                *(self.options.program or (hass,)),
                 "--config",
                 self.folder,
                 "--log-no-color",
@@ -353,6 +369,7 @@ class Client:
         self._reader.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._reader
+        await self._socket.close()
         await self._session.close()
 
     async def _log_in(self) -> str:
@@ -454,6 +471,14 @@ class Client:
         """Post JSON and return the JSON of the answer; an error status raises."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         async with self._session.post(f"{self.url}{path}", json=data, headers=headers) as response:
+            if response.status >= 400:
+                raise HomeAssistantError(f"{path}: {response.status} {await response.text()}")
+            return await response.json()
+
+    async def delete(self, path: str) -> Any:
+        """Send a DELETE and return the JSON of the answer; an error status raises."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with self._session.delete(f"{self.url}{path}", headers=headers) as response:
             if response.status >= 400:
                 raise HomeAssistantError(f"{path}: {response.status} {await response.text()}")
             return await response.json()

@@ -2,7 +2,7 @@
 
 Runs on any Python from 3.11 with the standard library and pip alone:
 
-    scripts/test [unit|integration|conformance|fuzz|soak|peers|players|browser …]
+    scripts/test [unit|integration|conformance|fuzz|soak|peers|players|install|browser …]
                  [--home-assistant minimum|newest] [--backend native|pjsua2] [--coverage]
                  [-- arguments for pytest]
 
@@ -28,7 +28,17 @@ from xml.etree import ElementTree as ET
 from scripts import environment
 
 ROOT = environment.ROOT
-SUITES = ("unit", "integration", "conformance", "fuzz", "soak", "peers", "players", "browser")
+SUITES = (
+    "unit",
+    "integration",
+    "conformance",
+    "fuzz",
+    "soak",
+    "peers",
+    "players",
+    "install",
+    "browser",
+)
 # Programs of others that suites need, and the Debian packages that bring them.
 PROGRAMS = {
     "peers": {
@@ -53,7 +63,7 @@ PROGRAMS = {
 }
 PYTEST_NO_TESTS = 5
 # Suites that wait more than they compute, and how many of their tests run at a time.
-AT_ONCE = {"unit": 3, "conformance": 4}
+AT_ONCE = {"unit": 3, "conformance": 4, "install": 2}
 POLICY = Path("/usr/sbin/policy-rc.d")
 # The fuzzer watches the same lines by the same means, and there is room for one.
 UNMEASURED = frozenset({"fuzz"})

@@ -10,9 +10,8 @@ from homeassistant.helpers.typing import ConfigType
 from . import problems
 from .actions import async_setup_actions
 from .address_book import address_book, async_hand_over
-from .call_log import log_store
 from .call_updates import async_tell_calls
-from .const import DOMAIN, PLATFORMS
+from .const import DOMAIN
 from .contact_actions import ContactsView
 from .engine import EngineChoice, engine_keeper, needed_family
 from .engine_issue import forget_problem, renewal, tell_problem
@@ -20,7 +19,7 @@ from .exceptions import shown_placeholders
 from .experience_store import DATA_EXPERIENCE, ExperienceStore, gateway_key
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
-from .listening import listening_store
+from .storage import async_remove_stores
 from .support import TraceView, async_keep_trace, forget_trace
 from .telephony.errors import (
     CredentialsRejectedError,
@@ -40,6 +39,7 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     async def stop(_event: Event) -> None:
         for entry in hass.config_entries.async_loaded_entries(DOMAIN):
             entry.runtime_data.end_calls()
+            await entry.runtime_data.recorder.async_close()
         await streams.async_ended()
         await engines.async_stop()
 
@@ -76,7 +76,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
     try:
         await line.async_start()
         await line.listening.async_start()
-        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+        await hass.config_entries.async_forward_entry_setups(entry, line.platforms)
     except BaseException as error:
         if isinstance(error, TelephonyError):
             await async_keep_trace(hass, line)
@@ -93,7 +93,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
 
 async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bool:
     """Take the entities away, hang up, un-register, and stop the engine if nobody else is there."""
-    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+    if not await hass.config_entries.async_unload_platforms(entry, entry.runtime_data.platforms):
         return False
     await entry.runtime_data.async_stop()
     await engine_keeper(hass).release(entry.entry_id)
@@ -102,20 +102,16 @@ async def async_unload_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> b
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> None:
-    """Leave nothing of a line: neither its log, its listeners, its problems nor what calls taught.
-
-    Its contacts go to another line; what calls taught, only the last line takes with it.
-    """
+    """Leave nothing of a line but its contacts, which another takes; with the last, nothing."""
     async_hand_over(hass, entry)
-    await log_store(hass, entry.entry_id).async_remove()
-    await listening_store(hass, entry.entry_id).async_remove()
     forget_problem(hass, entry)
     forget_trace(hass, entry)
     problems.async_clear(hass, entry)
     key = gateway_key(entry)
-    others = hass.config_entries.async_entries(DOMAIN)
+    others = hass.config_entries.async_entries(DOMAIN, include_ignore=False)
     if (store := hass.data.get(DATA_EXPERIENCE)) and key not in map(gateway_key, others):
         store.forget(key)
+    await async_remove_stores(hass, entry)
 
 
 def _setup_failed(error: TelephonyError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:

@@ -45,7 +45,17 @@ from .listening import (
     check_players,
     filter_numbers,
 )
+from .recordings import Recording, RecordingFolder
 from .self_test import TIME_SIGNAL, SelfTestResult, async_self_test, described_report
+from .speaking import DialTerms
+from .speaking_actions import (
+    ASK_FIELDS,
+    ERRAND_FIELDS,
+    ask_caller,
+    call_and_say,
+    check_numbers,
+    has_words,
+)
 from .support import async_trace_text, described_finding, signed_trace_path
 from .telephony.audio.broadcast import Filler
 from .telephony.audio.formats import LiveFormat
@@ -65,8 +75,10 @@ ATTR_DIRECTION: Final = "direction"
 ATTR_DOOR_PHONES_ONLY: Final = "door_phones_only"
 ATTR_EVERY_CALL: Final = "every_call"
 ATTR_MEDIA_PLAYER: Final = "media_player"
+ATTR_NOTICE: Final = "notice"
 ATTR_NUMBER: Final = "number"
 ATTR_NUMBERS: Final = "numbers"
+ATTR_RECORDING: Final = "recording"
 ATTR_SHOW_NUMBER: Final = "show_number"
 ATTR_STATUS: Final = "status"
 ATTR_THIS_CALL_ONLY: Final = "this_call_only"
@@ -91,6 +103,10 @@ class Action(StrEnum):
     RESUME = "resume"
     SEND_DTMF = "send_dtmf"
     LISTEN = "listen"
+    ASK = "ask"
+    START_RECORDING = "start_recording"
+    STOP_RECORDING = "stop_recording"
+    DELETE_RECORDING = "delete_recording"
     STOP_LISTENING = "stop_listening"
     IMPORT_CONTACTS = "import_contacts"
     EXPORT_CONTACTS = "export_contacts"
@@ -125,9 +141,10 @@ _SCHEMAS: Final = {
     Action.DIAL: vol.Schema(
         {
             **_LINE,
-            vol.Required(ATTR_NUMBER): vol.Any(str, int),
+            vol.Required(ATTR_NUMBER): vol.All(cv.ensure_list, [vol.Any(str, int)]),
             vol.Optional(ATTR_WAIT_FOR_ANSWER, default=False): cv.boolean,
             vol.Optional(ATTR_SHOW_NUMBER, default=False): cv.boolean,
+            **ERRAND_FIELDS,
         }
     ),
     Action.CHECK_NUMBER: vol.Schema(
@@ -172,6 +189,10 @@ _SCHEMAS: Final = {
             vol.Optional(ATTR_THIS_CALL_ONLY, default=False): cv.boolean,
         }
     ),
+    Action.ASK: vol.Schema({**_LINE, **ASK_FIELDS}),
+    Action.START_RECORDING: vol.Schema({**_LINE, vol.Optional(ATTR_NOTICE): cv.boolean}),
+    Action.STOP_RECORDING: vol.Schema(_LINE),
+    Action.DELETE_RECORDING: vol.Schema({vol.Required(ATTR_RECORDING): cv.string}),
     Action.IMPORT_CONTACTS: vol.Schema({**_LINE, **IMPORT_FIELDS}),
     Action.EXPORT_CONTACTS: vol.Schema(EXPORT_FIELDS),
     Action.GET_CALLS: vol.Schema({**_LINE, **GET_FIELDS}),
@@ -203,6 +224,10 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.RESUME: _resume,
         Action.SEND_DTMF: _send_dtmf,
         Action.LISTEN: _listen,
+        Action.ASK: _ask,
+        Action.START_RECORDING: _start_recording,
+        Action.STOP_RECORDING: _stop_recording,
+        Action.DELETE_RECORDING: _delete_recording,
         Action.STOP_LISTENING: _stop_listening,
         Action.IMPORT_CONTACTS: _import_contacts,
         Action.EXPORT_CONTACTS: _export_contacts,
@@ -225,14 +250,20 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 
 
 async def _dial(call: ServiceCall) -> ServiceResponse:
-    """Place a call, and wait for its outcome if that is wanted.
+    """Place a call, and wait for its outcome if that is wanted; or call and say.
 
     A call that fails is an error, unless the response is asked for: then it tells why.
     """
     line = _line(call)
-    number = _as_written(call.data[ATTR_NUMBER])
+    numbers = [_as_written(number) for number in call.data[ATTR_NUMBER]]
+    check_numbers(call, numbers)
     person = await async_is_person(call.hass, call.context)
     show_number: bool = call.data[ATTR_SHOW_NUMBER]
+    if has_words(call):
+        return await call_and_say(
+            call, line, numbers, DialTerms(person=person, show_number=show_number)
+        )
+    (number,) = numbers
     judged = line.dialler.verdict(number, person=person, show_number=show_number)
     with translated_errors():
         placed = await line.async_dial(number, person=person, show_number=show_number)
@@ -366,6 +397,43 @@ async def _stop_listening(call: ServiceCall) -> ServiceResponse:
     forgotten = [] if call.data[ATTR_THIS_CALL_ONLY] else await listening.async_forget(players)
     stopped = await listening.async_end(players)
     return {"media_players": [*stopped], "every_call": [*forgotten]}
+
+
+async def _ask(call: ServiceCall) -> ServiceResponse:
+    """Ask the other side of the call for keys."""
+    return await ask_caller(call, _line(call))
+
+
+async def _start_recording(call: ServiceCall) -> ServiceResponse:
+    """Record the call."""
+    line = _line(call)
+    with translated_errors():
+        recording = await line.recorder.async_start(
+            line.state.call, notice=call.data.get(ATTR_NOTICE)
+        )
+    return recording.described()
+
+
+async def _stop_recording(call: ServiceCall) -> ServiceResponse:
+    """Record no more."""
+    line = _line(call)
+    with translated_errors():
+        recording = await line.recorder.async_stop(line.state.call)
+    return recording.described()
+
+
+async def _delete_recording(call: ServiceCall) -> ServiceResponse:
+    """Delete a recording."""
+    folder = RecordingFolder(call.hass)
+
+    def delete() -> Recording:
+        recording = folder.get(call.data[ATTR_RECORDING].rpartition("/")[2])
+        folder.delete(recording)
+        return recording
+
+    with translated_errors():
+        recording = await call.hass.async_add_executor_job(delete)
+    return recording.described()
 
 
 async def _import_contacts(call: ServiceCall) -> ServiceResponse:

@@ -180,7 +180,7 @@ def async_hand_over(hass: HomeAssistant, entry: ConfigEntry) -> None:
     heir = next(
         (
             other
-            for other in hass.config_entries.async_entries(DOMAIN)
+            for other in hass.config_entries.async_entries(DOMAIN, include_ignore=False)
             if other.entry_id != entry.entry_id
         ),
         None,

@@ -4,19 +4,18 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util.ulid import ulid_at_time
 
-from .calls import Call, CallEventType, CallUpdate
-from .const import CONF_LOG_CALLS, CONF_LOG_DAYS, DOMAIN
+from .calls import Call, CallEventType, CallOutcome, CallUpdate
+from .const import CONF_LOG_CALLS, CONF_LOG_DAYS
 from .contacts import NumberSet
 from .screening import ScreeningReason
+from .storage import HikariStore
 from .telephony.calls import CallDirection, CallerIdKind, EndReason, Family
 from .telephony.numbers import format_number
 
@@ -28,36 +27,6 @@ SAVE_SECONDS: Final = 1.0
 _VERSION: Final = 1
 
 type LogListener = Callable[[], None]
-
-
-class CallOutcome(StrEnum):
-    """What became of a call.
-
-    - ``running``: it is not over.
-    - ``answered``: somebody spoke: here, or the one who was called.
-    - ``answered_elsewhere``: another phone of the home took it.
-    - ``missed``: nobody took an incoming call.
-    - ``rejected``: an incoming call was turned away here, by a person or an automation.
-    - ``blocked``: an incoming call was kept away by a rule.
-    - ``given_up``: an outgoing call was given up here.
-    - ``failed``: an outgoing call did not come about, or a failure cut an incoming one.
-    """
-
-    RUNNING = "running"
-    ANSWERED = "answered"
-    ANSWERED_ELSEWHERE = "answered_elsewhere"
-    MISSED = "missed"
-    REJECTED = "rejected"
-    BLOCKED = "blocked"
-    GIVEN_UP = "given_up"
-    FAILED = "failed"
-
-
-_OUTCOMES: Final = {
-    CallEventType.MISSED: CallOutcome.MISSED,
-    CallEventType.REJECTED: CallOutcome.REJECTED,
-    CallEventType.FAILED: CallOutcome.FAILED,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +59,7 @@ class LoggedCall:
     @classmethod
     def of(cls, log_id: str, call: Call) -> LoggedCall:
         """Return what the log keeps of a call as it is now."""
-        ending = call.ending
-        outcome = CallOutcome.RUNNING if ending is None else _outcome(call)
+        ending, outcome = call.ending, call.outcome
         return cls(
             id=log_id,
             direction=call.direction,
@@ -287,7 +255,9 @@ class CallLog:
     def __init__(self, hass: HomeAssistant, line: str, limits: LogLimits) -> None:
         """Make ready; nothing is read yet."""
         self._limits = limits
-        self._store = log_store(hass, line)
+        self._store = HikariStore[dict[str, Any]](
+            hass, _VERSION, "call_log", line=line, serialize_in_event_loop=False
+        )
         self._kept = _Kept()
         self._running: dict[str, str] = {}
         self._listeners: list[LogListener] = []
@@ -452,31 +422,6 @@ class CallLog:
                 "talk_seconds": day.talk_seconds,
             },
         }
-
-
-def log_store(hass: HomeAssistant, line: str) -> Store[dict[str, Any]]:
-    """Return the file of a line's log."""
-    return Store(
-        hass,
-        _VERSION,
-        f"{DOMAIN}.call_log.{line}",
-        private=True,
-        atomic_writes=True,
-        serialize_in_event_loop=False,
-    )
-
-
-def _outcome(call: Call) -> CallOutcome:
-    """Return what became of a call that is over."""
-    if call.screening.blocked:
-        return CallOutcome.BLOCKED
-    if outcome := _OUTCOMES.get(call.final_event()):
-        return outcome
-    if call.answered or call.connected:
-        return CallOutcome.ANSWERED
-    if call.ending and call.ending.reason is EndReason.ANSWERED_ELSEWHERE:
-        return CallOutcome.ANSWERED_ELSEWHERE
-    return CallOutcome.GIVEN_UP
 
 
 def _seconds(since: datetime | None, until: datetime | None) -> float:

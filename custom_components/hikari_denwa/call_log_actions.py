@@ -9,7 +9,8 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 
 from .address_book import address_book
-from .call_log import CallFilter, CallOutcome, LoggedCall
+from .call_log import CallFilter, LoggedCall
+from .calls import CallOutcome
 from .const import DOMAIN
 from .contacts import NumberSet, number_or_pattern
 from .exceptions import translated_errors

@@ -1,7 +1,5 @@
 """What happens to the calls of every line, told to who belongs to none: triggers, the logbook."""
 
-from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, Final
 
 from homeassistant.components.event import DOMAIN as EVENT_DOMAIN
@@ -11,33 +9,12 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.util.signal_type import SignalType
 
-from .calls import CallEventType, CallUpdate
+from .calls import CallEventType, CallOutcome, CallUpdate
 from .const import DOMAIN
 from .line import Line
-from .telephony.calls import EndReason
 
 EVENT_CALL: Final = f"{DOMAIN}_call"
 SIGNAL_CALL: Final[SignalType[Line, CallUpdate]] = SignalType(f"{DOMAIN}_call")
-BLOCKED: Final = "blocked"
-
-
-class CallOutcome(StrEnum):
-    """What became of a call, in a person's terms."""
-
-    ANSWERED = "answered"
-    ANSWERED_ELSEWHERE = "answered_elsewhere"
-    MISSED = "missed"
-    REJECTED = "rejected"
-    BLOCKED = "blocked"
-    GIVEN_UP = "given_up"
-    FAILED = "failed"
-
-
-_OUTCOMES: Final[Mapping[str, CallOutcome]] = {
-    CallEventType.MISSED: CallOutcome.MISSED,
-    CallEventType.REJECTED: CallOutcome.REJECTED,
-    CallEventType.FAILED: CallOutcome.FAILED,
-}
 
 
 def outcome_of(update: CallUpdate) -> CallOutcome | None:
@@ -45,18 +22,10 @@ def outcome_of(update: CallUpdate) -> CallOutcome | None:
 
     Of a blocked call nothing is told but that it was blocked.
     """
-    call = update.call
-    if update.type == BLOCKED:
+    if update.type is CallEventType.BLOCKED:
         return CallOutcome.BLOCKED
-    if call.ending is None:
-        return None
-    if outcome := _OUTCOMES.get(update.type):
-        return outcome
-    if update.type is not CallEventType.ENDED:
-        return None
-    if call.ending.reason is EndReason.ANSWERED_ELSEWHERE:
-        return CallOutcome.ANSWERED_ELSEWHERE
-    return CallOutcome.ANSWERED if call.answered or call.connected else CallOutcome.GIVEN_UP
+    outcome = update.call.outcome
+    return None if outcome is CallOutcome.RUNNING else outcome
 
 
 def described(line: Line, update: CallUpdate) -> dict[str, Any]:

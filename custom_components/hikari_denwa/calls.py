@@ -30,6 +30,9 @@ class CallEventType(StrEnum):
       this follows ``answered`` when the gateway's ACK is there; an outgoing call has no
       ``answered``, because the far side's answer and the sound come as one.
     - ``dtmf``: the far side pressed a key.
+    - ``playback_done``: something was played into the call, to its end or not.
+    - ``message``: somebody left a message with the answering machine, which can be played.
+    - ``recorded``: a recording of the call can be played; also after the end of the call.
     - ``blocked``: a caller who is blocked calls; nothing else is told of that call.
 
     Exactly one of these ends every other call:
@@ -47,6 +50,9 @@ class CallEventType(StrEnum):
     ANSWERED = "answered"
     CONNECTED = "connected"
     DTMF = "dtmf"
+    PLAYBACK_DONE = "playback_done"
+    MESSAGE = "message"
+    RECORDED = "recorded"
     BLOCKED = "blocked"
     ENDED = "ended"
     MISSED = "missed"
@@ -54,6 +60,35 @@ class CallEventType(StrEnum):
     FAILED = "failed"
 
 
+class CallOutcome(StrEnum):
+    """What became of a call.
+
+    - ``running``: it is not over.
+    - ``answered``: somebody spoke: here, or the one who was called.
+    - ``answered_elsewhere``: another phone of the home took it.
+    - ``missed``: nobody took an incoming call.
+    - ``rejected``: an incoming call was turned away here, by a person or an automation.
+    - ``blocked``: an incoming call was kept away by a rule.
+    - ``given_up``: an outgoing call was given up here.
+    - ``failed``: an outgoing call did not come about, or a failure cut an incoming one.
+    """
+
+    RUNNING = "running"
+    ANSWERED = "answered"
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+    MISSED = "missed"
+    REJECTED = "rejected"
+    BLOCKED = "blocked"
+    GIVEN_UP = "given_up"
+    FAILED = "failed"
+
+
+OUTCOMES = tuple(outcome for outcome in CallOutcome if outcome is not CallOutcome.RUNNING)
+_OUTCOMES = {
+    CallEventType.MISSED: CallOutcome.MISSED,
+    CallEventType.REJECTED: CallOutcome.REJECTED,
+    CallEventType.FAILED: CallOutcome.FAILED,
+}
 _GIVEN_UP_HERE = frozenset({EndReason.CANCELLED_HERE, EndReason.HUNG_UP_HERE})
 _TURNED_AWAY = frozenset({EndReason.REJECTED_HERE, EndReason.HUNG_UP_HERE, EndReason.BUSY})
 FAILURES = frozenset(
@@ -205,15 +240,38 @@ class Call:
             return CallEventType.FAILED
         return CallEventType.MISSED
 
+    @property
+    def outcome(self) -> CallOutcome:
+        """Return what became of the call."""
+        if self.ending is None:
+            return CallOutcome.RUNNING
+        if self.screening.blocked:
+            return CallOutcome.BLOCKED
+        if outcome := _OUTCOMES.get(self.final_event()):
+            return outcome
+        if self.answered or self.connected:
+            return CallOutcome.ANSWERED
+        if self.ending.reason is EndReason.ANSWERED_ELSEWHERE:
+            return CallOutcome.ANSWERED_ELSEWHERE
+        return CallOutcome.GIVEN_UP
+
 
 @dataclass(frozen=True, kw_only=True)
 class CallUpdate:
-    """Something that happened to a call, and the call after it; ``digit`` for dtmf."""
+    """Something that happened to a call, and the call after it.
+
+    ``digit`` for dtmf; ``media``, and how it came out, for playback_done; ``recording`` is the
+    media id of one, and ``transcription`` what was said in it, for message and recorded.
+    """
 
     type: CallEventType
     call: Call
     who: str
     digit: str | None = None
+    media: str | None = None
+    playback: str | None = None
+    recording: str | None = None
+    transcription: str | None = None
 
     def attributes(self) -> Mapping[str, Any]:
         """Return what an event entity shows; what is not known is left out."""
@@ -233,6 +291,10 @@ class CallUpdate:
             "family": call.family.value,
             "started": call.started.isoformat(),
             "digit": self.digit,
+            "media": self.media,
+            "playback": self.playback,
+            "recording": self.recording,
+            "transcription": self.transcription,
         }
         if ending := call.ending:
             shown |= {

@@ -30,7 +30,7 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 
-from . import options_form
+from . import options_form, sound_options
 from .auto_answer import DEFAULT_AUTO_ANSWER_AFTER
 from .call_log import DEFAULT_LOG_CALLS, DEFAULT_LOG_DAYS
 from .const import (
@@ -196,6 +196,7 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
             )
         ),
         **options_form.FIELDS,
+        **sound_options.FIELDS,
         vol.Optional(CONF_ENGINE): SelectSelector(
             SelectSelectorConfig(
                 options=[kind.value for kind in EngineKind],
@@ -448,6 +449,7 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
             SECTION_BLOCKING: options,
             SECTION_LOG: options,
             **options_form.suggested(options, self._book()),
+            **sound_options.suggested(options),
         }
         return self.async_show_form(
             step_id="init",
@@ -493,6 +495,7 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
             CONF_BLOCKED_CALLERS: _numbers(blocking, CONF_BLOCKED_CALLERS, number_or_pattern),
             **entered[SECTION_LOG],
             **options_form.read(entered, self.config_entry.data[CONF_GATEWAY]),
+            **sound_options.read(entered),
         }
 
     def _book(self) -> Book:

@@ -10,11 +10,15 @@ PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
     Platform.EVENT,
+    Platform.MEDIA_PLAYER,
     Platform.SELECT,
     Platform.SENSOR,
     Platform.SWITCH,
     Platform.TEXT,
 )
+
+# Assist wants much that not every home has; so it is there for those who ask for it.
+ASSIST_PLATFORM: Final = Platform.ASSIST_SATELLITE
 
 CONF_GATEWAY: Final = "gateway"
 CONF_EXTENSION: Final = "extension"
@@ -48,7 +52,26 @@ CONF_ENGINE_INTERPRETER: Final = "engine_interpreter"
 CONF_ENGINE_URL: Final = "engine_url"
 CONF_ENGINE_TOKEN: Final = "engine_token"  # noqa: S105 - the name of a field
 CONF_ENGINE_FINGERPRINT: Final = "engine_fingerprint"
+CONF_ANSWERING_AFTER: Final = "answering_after"
+CONF_ANSWERING_GREETING: Final = "answering_greeting"
+CONF_ANSWERING_MACHINE: Final = "answering_machine"
+CONF_ANSWERING_SECONDS: Final = "answering_seconds"
+CONF_ANSWERING_STT: Final = "answering_stt"
+CONF_ASSIST: Final = "assist"
+CONF_ASSIST_CALLERS: Final = "assist_callers"
+CONF_ASSIST_NUMBER: Final = "assist_number"
+CONF_ASSIST_PIN: Final = "assist_pin"
+CONF_RECORD: Final = "record"
+CONF_RECORD_FORMAT: Final = "record_format"
+CONF_RECORD_KEEP_DAYS: Final = "record_keep_days"
+CONF_RECORD_KEEP_MIB: Final = "record_keep_mib"
+CONF_RECORD_NOTICE: Final = "record_notice"
+CONF_RECORD_NOTICE_MESSAGE: Final = "record_notice_message"
+CONF_RECORD_NUMBERS: Final = "record_numbers"
 SECTION_ADVANCED: Final = "advanced"
+SECTION_ANSWERING: Final = "answering"
+SECTION_ASSIST: Final = "assist_by_phone"
+SECTION_RECORDING: Final = "recording"
 SECTION_BLOCKING: Final = "blocking"
 SECTION_LOG: Final = "call_log"
 SECTION_MORE: Final = "more"

@@ -9,13 +9,12 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final, Self
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
 from .const import (
@@ -28,6 +27,7 @@ from .const import (
     CONF_GATEWAY,
     DOMAIN,
 )
+from .storage import HikariStore, has_lines
 from .telephony.address import literal_family
 from .telephony.calls import Family
 from .telephony.engine.child import ChildLauncher, Launcher
@@ -139,10 +139,11 @@ class EngineKeeper:
         self._users: dict[str, _User] = {}
         self._stopped = False
         self._app: EngineApp | None = None
-        self._store: Store[dict[str, str]] = Store(
-            hass, _STORE_VERSION, f"{DOMAIN}.engine_app", private=True
+        self._store = HikariStore[dict[str, str]](
+            hass, _STORE_VERSION, "engine_app", on_removed=self._forget_app
         )
         self._loaded = False
+        self._unsaved = False
 
     @property
     def clients(self) -> tuple[EngineClient, ...]:
@@ -164,19 +165,32 @@ class EngineKeeper:
         return self._app
 
     async def async_take_app(self, app: EngineApp | None) -> None:
-        """Use an app from now on, or none; who wants what is automatic comes again."""
+        """Use an app from now on, or none; who wants what is automatic comes again.
+
+        It is written down with the first line, not for somebody who never adds one.
+        """
         if app == await self.async_app():
             return
         self._app = app
+        self._unsaved = app is not None
         if app is None:
             await self._store.async_remove()
-        else:
-            await self._store.async_save(
-                {"uuid": app.uuid, "name": app.name, "url": app.url, "token": app.token}
-            )
+        await self._save_app()
         for user in tuple(self._users.values()):
             if user.choice.launcher(app) != user.lease.wanted:
                 user.renew()
+
+    async def _save_app(self) -> None:
+        """Write the app down if that is still to be done and there is a line to use it."""
+        if self._unsaved and self._app and has_lines(self._hass):
+            self._unsaved = False
+            await self._store.async_save(asdict(self._app))
+
+    @callback
+    def _forget_app(self) -> None:
+        """Know no app any more."""
+        self._app = None
+        self._unsaved = False
 
     async def acquire(
         self,
@@ -195,6 +209,7 @@ class EngineKeeper:
         async with self._lock:
             if self._stopped:
                 raise EngineLostError
+            await self._save_app()
             wanted = served = choice.launcher(await self.async_app())
             problem: EngineError | None = None
             try:

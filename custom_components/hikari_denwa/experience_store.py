@@ -10,23 +10,22 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_PORT
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, UnsupportedStorageVersionError
-from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_GATEWAY, DEFAULT_PORT, DOMAIN
+from .storage import HikariStore
 from .telephony.experience import Experience, Outcome, read_experience
 
 _LOGGER = logging.getLogger(__name__)
 
-STORAGE_KEY: Final = f"{DOMAIN}.experience"
 STORAGE_VERSION: Final = 1
 STORAGE_MINOR_VERSION: Final = 2
 SAVE_SECONDS: Final = 1.0
 _GATEWAYS: Final = "gateways"
 
 
-class _Store(Store[dict[str, Any]]):
+class _Store(HikariStore[dict[str, Any]]):
     """The file. Minor version 1 knew no gateways: what it holds is true of every line's."""
 
     @override
@@ -38,7 +37,7 @@ class _Store(Store[dict[str, Any]]):
             self.make_read_only()
             return old_data
         await self.hass.async_add_executor_job(set_aside, self.path, "before-migration")
-        entries = self.hass.config_entries.async_entries(DOMAIN)
+        entries = self.hass.config_entries.async_entries(DOMAIN, include_ignore=False)
         return {_GATEWAYS: {gateway_key(entry): old_data for entry in entries}}
 
 
@@ -55,10 +54,9 @@ class ExperienceStore:
         self._store = _Store(
             hass,
             STORAGE_VERSION,
-            STORAGE_KEY,
-            private=True,
-            atomic_writes=True,
+            "experience",
             minor_version=STORAGE_MINOR_VERSION,
+            on_removed=self._forget_all,
         )
         self._by_gateway: dict[str, Experience] = {}
         self._listeners: list[Callable[[], None]] = []
@@ -103,6 +101,12 @@ class ExperienceStore:
         return len(known.outcomes) - len(left.outcomes)
 
     @callback
+    def _forget_all(self) -> None:
+        """Know nothing any more."""
+        self._by_gateway.clear()
+        self._tell()
+
+    @callback
     def subscribe(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
         """Call the listener after every change; returns how to stop that."""
         self._listeners.append(listener)
@@ -114,6 +118,10 @@ class ExperienceStore:
         if not experience.outcomes:
             del self._by_gateway[gateway]
         self._store.async_delay_save(self._data, SAVE_SECONDS)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell those who subscribed of a change."""
         for listener in tuple(self._listeners):
             listener()
 

@@ -16,10 +16,13 @@ from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util import dt as dt_util
 
 from .address_book import address_book
+from .answering import AnsweringMachine
 from .auto_answer import DEFAULT_AUTO_ANSWER_AFTER, AutoAnswer
 from .call_log import CallFilter, CallLog, LoggedCall, LogLimits
 from .calls import FAILURES, Call, CallAttempt, CallEventType, CallUpdate
 from .const import (
+    ASSIST_PLATFORM,
+    CONF_ASSIST,
     CONF_AUTO_ANSWER,
     CONF_AUTO_ANSWER_AFTER,
     CONF_CALL_WAITING,
@@ -32,11 +35,15 @@ from .const import (
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
+    PLATFORMS,
 )
 from .contacts import Contact, RingRule
 from .dialling import Dialler
 from .http import LiveStream, LiveStreams, StreamKind
 from .listening import Listening
+from .playback import LinePlayer, Playback, PlaybackEnd
+from .recorder import Recorder
+from .recordings import Recording, RecordingKind
 from .screening import Caller, ScreeningRules, Treatment
 from .sound import CallSound
 from .telephony.calls import (
@@ -64,6 +71,7 @@ from .telephony.engine.protocol import (
     RegistrationState,
     SoundCodec,
     SoundFrame,
+    SoundPlayed,
     SoundQuality,
 )
 from .telephony.errors import (
@@ -150,12 +158,17 @@ class Line:
         self.entry = entry
         self.client = client
         self.state = LineState()
+        assist = (ASSIST_PLATFORM,) if entry.options.get(CONF_ASSIST) else ()
+        self.platforms = (*PLATFORMS, *assist)
         self.number_to_dial = ""
         self.door_phones = frozenset(entry.options.get(CONF_DOOR_PHONES, ()))
         self.finished: deque[CallUpdate] = deque(maxlen=_REMEMBERED_CALLS)
-        self.log = CallLog(hass, entry.entry_id, LogLimits.of(entry.options))
+        self.player = LinePlayer(hass, client, self)
         self.streams = streams
         self.listening = Listening(hass, self)
+        self.recorder = Recorder(hass, self, self._recorded)
+        self.answering = AnsweringMachine(hass, self)
+        self.log = CallLog(hass, entry.entry_id, LogLimits.of(entry.options))
         self._book = address_book(hass)
         self._rules = (entry.options, ScreeningRules.of(entry.options))
         self._calls: dict[str, Call] = {}
@@ -169,6 +182,8 @@ class Line:
         self._call_listeners: list[CallListener] = [
             self.log.call_updated,
             auto_answer.call_updated,
+            self.answering.call_updated,
+            self.recorder.call_updated,
         ]
         self._waiting: dict[str, list[asyncio.Future[Call]]] = {}
         self._first_outcome: asyncio.Future[None] | None = None
@@ -208,6 +223,7 @@ class Line:
 
     async def async_stop(self) -> None:
         """Hang up, un-register, and end every live stream."""
+        self.answering.close()
         await self.listening.async_stop()
         for call in tuple(self.dialler.borrowed_calls()):
             with suppress(TelephonyError):
@@ -217,6 +233,7 @@ class Line:
         except TelephonyError as error:
             _LOGGER.debug("Line %s was not removed in good order: %s", self.entry.title, error)
         self.end_calls()
+        await self.recorder.async_close()
         await self.streams.async_ended()
         await self.log.async_close()
 
@@ -283,27 +300,34 @@ class Line:
             case CallConnected():
                 self._connected(call, at)
             case CallHeld():
-                self._replace(
-                    replace(call, holding=event.held)
-                    if event.here
-                    else replace(call, held=event.held)
-                )
-                self._current_changed()
+                self._held(call, event)
+            case SoundPlayed():
+                self.player.played(call.id, event.number)
             case DtmfReceived():
-                self._tell(CallEventType.DTMF, call, event.digit)
+                self._tell(CallEventType.DTMF, call, digit=event.digit)
             case CallQuality():
                 self._note_quality(call, event.quality)
             case CallEnded():
-                call = self.dialler.finished(call, event.ending)
-                self._replace(call)
-                if not self.dialler.goes_on(call, event.ending):
-                    self._end(call, at, event.ending)
+                self._ended(call, at, event.ending)
 
     @callback
     def sound(self, frame: SoundFrame) -> None:
         """Pass a call's sound on to who takes it."""
         if sound := self._hearing.get(frame.channel):
             sound.frame(frame)
+
+    @callback
+    def playing_changed(self) -> None:
+        """Tell that what is played into a call is another."""
+        self.refresh()
+
+    @callback
+    def playback_ended(self, call: Call, playback: Playback, end: PlaybackEnd) -> None:
+        """Tell that something has been played; the end of the call tells for itself."""
+        if playback.sound.title is not None and end is not PlaybackEnd.CALL_ENDED:
+            self._tell(
+                CallEventType.PLAYBACK_DONE, call, media=playback.sound.title, playback=end.value
+            )
 
     @callback
     def engine_lost(self) -> None:
@@ -376,7 +400,7 @@ class Line:
             early, self._early = self._early, []
             for event in early:
                 self.call_event(event)
-        return self._latest(call)
+        return self.latest(call)
 
     @callback
     def end_call(self, call: Call, ending: Ending) -> None:
@@ -402,23 +426,23 @@ class Line:
         await self.client.answer(call.id)
         if (current := self._calls.get(call.id)) and current.answered is None:
             self._answered(current, dt_util.utcnow())
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_reject(self, status: int = REJECT_STATUS) -> Call:
         """Turn the incoming call that rings away, with a SIP status from 400 to 699."""
         call = self._ringing()
         await self.client.reject(call.id, status)
-        return self._latest(call)
+        return self.latest(call)
 
-    async def async_hang_up(self) -> Call:
-        """End the call, whatever its state."""
-        if (call := self.state.call) is None:
+    async def async_hang_up(self, call: Call | None = None) -> Call:
+        """End a call, whatever its state; the current one if none is named."""
+        if (call := call or self.state.call) is None:
             raise CallUnknownError
         if self.dialler.give_up(call):
             self.end_call(call, Ending(reason=EndReason.CANCELLED_HERE))
         else:
             await self.client.hang_up(call.id)
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_hold(self, *, held: bool) -> Call:
         """Put the connected call on hold, or take it back; returns when the far side agreed.
@@ -429,7 +453,7 @@ class Line:
         if call is None or call.state is not CallState.TALKING:
             raise CallNotConnectedError
         await self.client.hold(call.id, held=held)
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_send_dtmf(self, digits: str) -> Call:
         """Send keypad digits as tones; returns when the last one has gone."""
@@ -437,11 +461,11 @@ class Line:
         if call is None or call.state is not CallState.TALKING:
             raise CallNotConnectedError
         await self.client.send_dtmf(call.id, digits)
-        return self._latest(call)
+        return self.latest(call)
 
     async def async_outcome(self, call: Call, time_limit: float) -> Call:
         """Return a call as it is once it is connected or over, or after the seconds given."""
-        if (current := self._latest(call)).state is not CallState.DIALING:
+        if (current := self.latest(call)).state is not CallState.DIALING:
             return current
         outcome: asyncio.Future[Call] = self.hass.loop.create_future()
         self._waiting.setdefault(call.id, []).append(outcome)
@@ -449,7 +473,42 @@ class Line:
             async with asyncio.timeout(time_limit):
                 return await outcome
         except TimeoutError:
-            return self._latest(call)
+            return self.latest(call)
+
+    async def async_connected(self, call: Call, time_limit: float) -> Call:
+        """Return a call that was answered here once sound flows.
+
+        Raises CallNotConnectedError if it ends before, or after the seconds given.
+        """
+        await self._until(call, CallState.RINGING, time_limit)
+        if (current := self.latest(call)).state is not CallState.TALKING:
+            raise CallNotConnectedError
+        return current
+
+    async def async_ended(self, call: Call, time_limit: float | None = None) -> None:
+        """Wait until a call is over, or for the seconds given."""
+        for state in (CallState.RINGING, CallState.DIALING, CallState.TALKING):
+            await self._until(call, state, time_limit)
+
+    async def _until(self, call: Call, state: CallState, time_limit: float | None) -> None:
+        """Wait while a call is in a state, no longer than the seconds given."""
+        changed = asyncio.Event()
+
+        @callback
+        def updated(update: CallUpdate) -> None:
+            if update.call.id == call.id:
+                changed.set()
+
+        unsubscribe = self.subscribe_calls(updated)
+        try:
+            async with asyncio.timeout(time_limit):
+                while self.latest(call).state is state:
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            unsubscribe()
 
     @callback
     def call_sound(self, call: Call) -> CallSound:
@@ -548,6 +607,16 @@ class Line:
         )
         return words.get(f"{_CALLER_ID_WORDS}{call.caller_id}", call.caller_id.value)
 
+    def _recorded(self, call: Call, recording: Recording) -> None:
+        """Tell that a recording can be played."""
+        message = recording.kind is RecordingKind.MESSAGE
+        self._tell(
+            CallEventType.MESSAGE if message else CallEventType.RECORDED,
+            call,
+            recording=recording.media_id,
+            transcription=recording.transcription,
+        )
+
     @callback
     def describe(self, call: Call) -> Mapping[str, Any]:
         """Return all that an event would show of a call as it is now."""
@@ -582,7 +651,8 @@ class Line:
                 return call
         raise CallNotRingingError
 
-    def _latest(self, call: Call) -> Call:
+    @callback
+    def latest(self, call: Call) -> Call:
         """Return a call as it is now, or as it was when it ended."""
         if running := self._calls.get(call.id):
             return running
@@ -679,6 +749,21 @@ class Line:
     def _replace(self, call: Call) -> None:
         """Keep a call as it is now."""
         self._calls[call.id] = call
+        self.player.call_changed(call)
+
+    def _ended(self, call: Call, at: datetime, ending: Ending) -> None:
+        """Note that an INVITE came to its end, and the call with it unless it goes on."""
+        call = self.dialler.finished(call, ending)
+        self._replace(call)
+        if not self.dialler.goes_on(call, ending):
+            self._end(call, at, ending)
+
+    def _held(self, call: Call, event: CallHeld) -> None:
+        """Note that a call is on hold, or not any more, by whichever side."""
+        self._replace(
+            replace(call, holding=event.held) if event.here else replace(call, held=event.held)
+        )
+        self._current_changed()
 
     def _note_quality(self, call: Call, quality: SoundQuality) -> None:
         """Keep how a call sounds; no entity shows it, so nobody is told."""
@@ -717,6 +802,7 @@ class Line:
         """Note that a call is over."""
         del self._calls[call.id]
         finished = call.finished(at, ending)
+        self.player.call_changed(finished)
         if ending.reason in FAILURES:
             _LOGGER.warning(
                 "Call %s on line %s was ended by a failure: %s",
@@ -749,13 +835,13 @@ class Line:
             if not outcome.done():
                 outcome.set_result(call)
 
-    def _update(self, event: CallEventType, call: Call, digit: str | None = None) -> CallUpdate:
+    def _update(self, event: CallEventType, call: Call, **details: Any) -> CallUpdate:
         """Return something that happened to a call, with all that is known of it."""
-        return CallUpdate(type=event, call=call, who=self.who(call), digit=digit)
+        return CallUpdate(type=event, call=call, who=self.who(call), **details)
 
-    def _tell(self, event: CallEventType, call: Call, digit: str | None = None) -> CallUpdate:
+    def _tell(self, event: CallEventType, call: Call, **details: Any) -> CallUpdate:
         """Tell the listeners of calls."""
-        update = self._update(event, call, digit)
+        update = self._update(event, call, **details)
         for listener in tuple(self._call_listeners):
             listener(update)
         return update

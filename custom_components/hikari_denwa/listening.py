@@ -22,13 +22,13 @@ from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant, State, cal
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.network import NoURLAvailableError, get_url
-from homeassistant.helpers.storage import Store
 
 from .calls import Call, CallEventType, CallUpdate
 from .const import DOMAIN
 from .exceptions import wrong_input
 from .http import StreamKind
 from .players import Playable, playable_for, plays_media, supported
+from .storage import HikariStore
 from .telephony.audio.broadcast import Filler
 from .telephony.audio.formats import LiveFormat
 from .telephony.calls import CallDirection
@@ -146,7 +146,9 @@ class Listening:
         self._hass = hass
         self._line = line
         self._sessions: dict[str, _Session] = {}
-        self._store: Store[list[dict[str, Any]]] = listening_store(hass, line.id)
+        self._store = HikariStore[list[dict[str, Any]]](
+            hass, _STORE_VERSION, "listening", line=line.id
+        )
         self._leave: CALLBACK_TYPE | None = None
         self._going: dict[str, tuple[_Session, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -483,11 +485,6 @@ def own_url(hass: HomeAssistant) -> str:
         return get_url(hass)
     except NoURLAvailableError as error:
         raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_url") from error
-
-
-def listening_store(hass: HomeAssistant, entry_id: str) -> Store[list[dict[str, Any]]]:
-    """Return where a line's standing wishes are kept."""
-    return Store(hass, _STORE_VERSION, f"{DOMAIN}.listening.{entry_id}", private=True)
 
 
 def _can(state: State, feature: _Feature) -> bool:

@@ -12,7 +12,8 @@ from homeassistant.components.logbook import (
 from homeassistant.const import ATTR_ENTITY_ID
 from homeassistant.core import Event, HomeAssistant, callback
 
-from .call_updates import EVENT_CALL, CallOutcome
+from .call_updates import EVENT_CALL
+from .calls import CallOutcome
 from .const import DOMAIN
 from .sentences import duration_in_words, reason_in_words, sentence
 from .telephony.calls import CallDirection

@@ -1,4 +1,4 @@
-"""Media source: the live call of each line, for the media browser and for `play_media`."""
+"""Media source: the live call of each line and the recordings, for browsing and `play_media`."""
 
 from typing import Final, override
 
@@ -17,9 +17,12 @@ from .const import DOMAIN
 from .http import live_streams
 from .line import HikariConfigEntry, Line
 from .players import playable_for
+from .recordings import RecordingFolder
+from .telephony.errors import RecordingError
 
 _NAME: Final = "Hikari Denwa"
 _LIVE: Final = "live/"
+_RECORDINGS: Final = "recordings"
 
 
 async def async_get_media_source(hass: HomeAssistant) -> MediaSource:
@@ -28,7 +31,7 @@ async def async_get_media_source(hass: HomeAssistant) -> MediaSource:
 
 
 class HikariMediaSource(MediaSource):
-    """Offers each line's call that is going on."""
+    """Offers each line's call that is going on, and what was recorded."""
 
     name = _NAME
 
@@ -40,6 +43,8 @@ class HikariMediaSource(MediaSource):
     @override
     async def async_resolve_media(self, item: MediaSourceItem) -> PlayMedia:
         """Return the address of a line's call in the format of the player that asks."""
+        if item.identifier.startswith(f"{_RECORDINGS}/"):
+            return await self._recording(item.identifier.removeprefix(f"{_RECORDINGS}/"))
         line = self._line(item.identifier)
         if line is None:
             raise Unresolvable(translation_domain=DOMAIN, translation_key="line_not_found")
@@ -54,6 +59,8 @@ class HikariMediaSource(MediaSource):
     @override
     async def async_browse_media(self, item: MediaSourceItem) -> BrowseMediaSource:
         """List the lines; one that has no call has nothing to play."""
+        if item.identifier == _RECORDINGS:
+            return await self._recordings()
         if item.identifier:
             if (line := self._line(item.identifier)) is None:
                 raise BrowseError(translation_domain=DOMAIN, translation_key="line_not_found")
@@ -68,17 +75,75 @@ class HikariMediaSource(MediaSource):
             can_play=False,
             can_expand=True,
             children_media_class=MediaClass.MUSIC,
-            children=[self._entry(entry.runtime_data) for entry in entries],
+            children=[
+                *(self._entry(entry.runtime_data) for entry in entries),
+                self._recordings_folder(),
+            ],
         )
+
+    async def _recording(self, name: str) -> PlayMedia:
+        """Return where a recording is."""
+        folder = RecordingFolder(self._hass)
+        try:
+            recording = await self._hass.async_add_executor_job(folder.get, name)
+        except RecordingError as error:
+            raise Unresolvable(translation_domain=DOMAIN, translation_key=error.reason) from error
+        return PlayMedia(
+            folder.url_of(recording), recording.mime_type, path=folder.path / recording.name
+        )
+
+    async def _recordings(self) -> BrowseMediaSource:
+        """List the recordings, the newest first."""
+        try:
+            recordings = await self._hass.async_add_executor_job(RecordingFolder(self._hass).all)
+        except RecordingError as error:
+            raise BrowseError(
+                translation_domain=DOMAIN,
+                translation_key=error.reason,
+                translation_placeholders=error.placeholders,
+            ) from error
+        return self._recordings_folder(
+            [
+                BrowseMediaSource(
+                    domain=DOMAIN,
+                    identifier=f"{_RECORDINGS}/{recording.name}",
+                    media_class=MediaClass.MUSIC,
+                    media_content_type=recording.mime_type,
+                    title=recording.title,
+                    can_play=True,
+                    can_expand=False,
+                )
+                for recording in recordings
+            ]
+        )
+
+    def _recordings_folder(
+        self, children: list[BrowseMediaSource] | None = None
+    ) -> BrowseMediaSource:
+        """Return what is shown of the recordings."""
+        return BrowseMediaSource(
+            domain=DOMAIN,
+            identifier=_RECORDINGS,
+            media_class=MediaClass.DIRECTORY,
+            media_content_type=MediaType.MUSIC,
+            title=self._word("recordings", "Recordings"),
+            can_play=False,
+            can_expand=True,
+            children_media_class=MediaClass.MUSIC,
+            children=children,
+        )
+
+    def _word(self, key: str, otherwise: str) -> str:
+        """Return a word in the language of the home."""
+        words = async_get_cached_translations(
+            self._hass, self._hass.config.language, "common", DOMAIN
+        )
+        return words.get(f"component.{DOMAIN}.common.{key}", otherwise)
 
     def _entry(self, line: Line) -> BrowseMediaSource:
         """Return what is shown of a line."""
         call = line.state.call
-        words = async_get_cached_translations(
-            self._hass, self._hass.config.language, "common", DOMAIN
-        )
-        live_call = words.get(f"component.{DOMAIN}.common.live_call", "Live call")
-        title = f"{line.entry.title}: {live_call}"
+        title = f"{line.entry.title}: {self._word('live_call', 'Live call')}"
         return BrowseMediaSource(
             domain=DOMAIN,
             identifier=f"{_LIVE}{line.id}",

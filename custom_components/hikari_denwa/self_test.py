@@ -22,7 +22,7 @@ from .line import Line
 from .sentences import error_in_words, reason_in_words, sentence
 from .support import described_finding
 from .telephony.audio.g711 import level, ulaw_to_linear
-from .telephony.engine.protocol import FRAME_SECONDS
+from .telephony.engine.protocol import FRAME_SECONDS, SoundFrame
 from .telephony.errors import CallUnknownError, TelephonyError
 from .telephony.numbers import format_number, is_emergency, normalize
 
@@ -98,7 +98,7 @@ async def _with_a_call(line: Line, digits: str) -> SelfTestReport:
     async with _call(line, digits) as follow:
         call = await line.async_outcome(follow.call, _ANSWER_SECONDS)
         if call.ending is None and call.connected:
-            heard = await _listen(line)
+            heard = await _listen(line, follow)
     call = follow.call
     if heard is None:
         no_answer = call.ending is None or follow.hung_up
@@ -151,17 +151,27 @@ async def _call(line: Line, digits: str) -> AsyncIterator[_Followed]:
             unsubscribe()
 
 
-async def _listen(line: Line) -> Heard:
+async def _listen(line: Line, follow: _Followed) -> Heard:
     """Listen until a second of sound was heard, the call is over, or the time is up."""
     heard = Heard()
-    if (call := line.state.call) is None:
-        raise CallUnknownError
-    with suppress(TimeoutError), line.call_sound(call).listen() as frames:
-        async with asyncio.timeout(_LISTEN_SECONDS):
-            async for payload in frames:
-                heard = _with(heard, level(ulaw_to_linear(payload)))
-                if heard.audible_frames >= _ENOUGH_FRAMES:
-                    break
+    enough = asyncio.Event()
+
+    @callback
+    def hear(frame: SoundFrame) -> None:
+        nonlocal heard
+        heard = _with(heard, level(ulaw_to_linear(frame.payload)))
+        if heard.audible_frames >= _ENOUGH_FRAMES:
+            enough.set()
+
+    with suppress(CallUnknownError):
+        stop = line.call_sound(follow.call).take(hear)
+        ends = [asyncio.ensure_future(event.wait()) for event in (enough, follow.over)]
+        try:
+            await asyncio.wait(ends, timeout=_LISTEN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop()
+            for end in ends:
+                end.cancel()
     return heard
 
 

@@ -1,4 +1,4 @@
-"""Switches of a line: do not disturb, answer by itself, block who is not in the address book."""
+"""Switches of a line: do not disturb, answer by itself, answering machine, block strangers."""
 
 from typing import Any, override
 
@@ -7,13 +7,19 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .const import CONF_AUTO_ANSWER, CONF_BLOCK_UNKNOWN, CONF_DO_NOT_DISTURB
+from .const import (
+    CONF_ANSWERING_MACHINE,
+    CONF_AUTO_ANSWER,
+    CONF_BLOCK_UNKNOWN,
+    CONF_DO_NOT_DISTURB,
+)
 from .entity import HikariEntity
 from .line import HikariConfigEntry
 
 PARALLEL_UPDATES = 0
 
 _SWITCHES = (
+    SwitchEntityDescription(key=CONF_ANSWERING_MACHINE, translation_key=CONF_ANSWERING_MACHINE),
     SwitchEntityDescription(key=CONF_DO_NOT_DISTURB, translation_key=CONF_DO_NOT_DISTURB),
     SwitchEntityDescription(key=CONF_AUTO_ANSWER, translation_key=CONF_AUTO_ANSWER),
     SwitchEntityDescription(

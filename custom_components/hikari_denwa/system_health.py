@@ -21,7 +21,7 @@ def async_register(hass: HomeAssistant, register: SystemHealthRegistration) -> N
 
 async def system_health_info(hass: HomeAssistant) -> dict[str, Any]:
     """Return how many lines are registered, what the engine is, and what each line's finding is."""
-    entries: list[HikariConfigEntry] = hass.config_entries.async_entries(DOMAIN)
+    entries = hass.config_entries.async_entries(DOMAIN, include_ignore=False)
     loaded: list[HikariConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     welcomes = [client.welcome for client in engine_keeper(hass).clients if client.welcome]
     registered = sum(entry.runtime_data.state.registered for entry in loaded)

@@ -17,8 +17,8 @@ from .call_filter import (
     CallFilter,
     check_lines,
 )
-from .call_updates import BLOCKED, SIGNAL_CALL, CallOutcome, described, outcome_of
-from .calls import CallEventType, CallUpdate
+from .call_updates import SIGNAL_CALL, described, outcome_of
+from .calls import OUTCOMES, CallEventType, CallOutcome, CallUpdate
 from .line import Line
 from .telephony.calls import CallDirection
 
@@ -125,14 +125,16 @@ class CallEndedTrigger(CallTrigger):
     fields: ClassVar = {
         **CallTrigger.fields,
         **DIRECTION_FIELDS,
-        vol.Optional(CONF_OUTCOME): vol.All(cv.ensure_list, [vol.Coerce(CallOutcome)]),
+        vol.Optional(CONF_OUTCOME): vol.All(
+            cv.ensure_list, [vol.All(vol.Coerce(CallOutcome), vol.In(OUTCOMES))]
+        ),
     }
 
     @override
     def happened(self, update: CallUpdate) -> Mapping[str, Any] | None:
         """Look for the end, and for the outcomes that are meant."""
         outcome = outcome_of(update)
-        if outcome is None or outcome not in self.options.get(CONF_OUTCOME, CallOutcome):
+        if outcome is None or outcome not in self.options.get(CONF_OUTCOME, OUTCOMES):
             return None
         return {}
 
@@ -167,7 +169,7 @@ class NumberBlockedTrigger(CallTrigger):
     @override
     def happened(self, update: CallUpdate) -> Mapping[str, Any] | None:
         """Look for a call that was blocked."""
-        return {} if update.type == BLOCKED else None
+        return {} if update.type is CallEventType.BLOCKED else None
 
 
 TRIGGERS: Final[dict[str, type[CallTrigger]]] = {

@@ -12,7 +12,7 @@ import math
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 import audioop
@@ -20,7 +20,10 @@ import audioop
 from scripts.benchmarks.figures import percentile
 from scripts.environment import ROOT
 from tests.home_gateway import GatewayConfig, HomeGateway, IncomingCall, Slot, Tone
+from tests.home_gateway.likeness import compare, spoken
 from tests.home_gateway.recording import Recording, parse_rtp
+from tests.home_gateway.sources import Silence
+from tests.home_gateway.tones import RATE
 from tests.home_gateway.transport import Peer, Stamp, UdpSocket
 
 EXTENSION = "3"
@@ -76,7 +79,9 @@ class FarEndProcess:
             "second_invite": self.second_invite,
             "ring": self.ring,
             "begin_call": self.begin_call,
+            "answered": self.answered,
             "listen": self.listen,
+            "heard_sentence": self.heard_sentence,
             "end_call": self.end_call,
             "forget_call": self.forget_call,
             "begin_crowd": self.begin_crowd,
@@ -147,19 +152,35 @@ class FarEndProcess:
         await self._call.ringing(10)
         return _moments(self._call)
 
+    async def answered(self) -> dict[str, Any]:
+        """Wait until the other side has answered; silence is said then."""
+        call = self._running()
+        await call.answered(ANSWER_SECONDS)
+        call.play(Silence())
+        return {}
+
+    async def heard_sentence(self, seconds: float) -> dict[str, Any]:
+        """Return how much of a sentence of so many seconds has arrived."""
+        return asdict(compare(spoken(RATE, seconds), self._running().received.pcm()))
+
     async def listen(self, settle: float, seconds: float) -> dict[str, Any]:
         """Measure what the call and the sink receive in the same span of time."""
-        if self._call is None:
-            raise FarEndError("there is no call")
-        await self._call.answered(ANSWER_SECONDS)
-        self._call.play(Tone(440))
+        call = self._running()
+        await call.answered(ANSWER_SECONDS)
+        call.play(Tone(440))
         since = time.monotonic() + settle
         await asyncio.sleep(settle + seconds + 0.1)
         until = since + seconds
         return {
-            "engine": measures(self._call.received, since, until),
+            "engine": measures(call.received, since, until),
             "in_process": measures(self._sink, since, until),
         }
+
+    def _running(self) -> IncomingCall:
+        """Return the call."""
+        if self._call is None:
+            raise FarEndError("there is no call")
+        return self._call
 
     async def end_call(self) -> dict[str, Any]:
         """Hang up, if there still is a call."""

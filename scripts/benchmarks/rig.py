@@ -15,7 +15,12 @@ from scripts.home_assistant import Client, HomeAssistant, HomeAssistantOptions
 
 COMPONENT = "bench_loop"
 _COMPONENT_FOLDER = Path(__file__).parent / "components" / COMPONENT
-_CONFIGURATION = f"{COMPONENT}:\n"
+MEDIA = environment.CACHE / "bench" / "media"
+_CONFIGURATION = f"""{COMPONENT}:
+homeassistant:
+  media_dirs:
+    local: {MEDIA}
+"""
 _SETTLE_SECONDS = 2.0
 _UNTIL_KNOWN_SECONDS = 0.5
 
@@ -88,6 +93,7 @@ class Rig:
 async def rig(configuration: str = "") -> AsyncIterator[Rig]:
     """Start the far end and a Home Assistant, and set the integration up by its config flow."""
     folder = environment.CACHE / "bench" / "config"
+    MEDIA.mkdir(parents=True, exist_ok=True)
     options = HomeAssistantOptions(
         configuration=_CONFIGURATION + configuration,
         components={COMPONENT: _COMPONENT_FOLDER},

@@ -1,6 +1,5 @@
 """Scenarios of credentials and of registrars that make a line wait."""
 
-import asyncio
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,7 +17,7 @@ from tests.home_gateway.config import (
     Slot,
 )
 
-from .stage import Line, Stage, scenario
+from .stage import Line, Stage, eventually, scenario
 
 TEN = tuple(str(number) for number in range(11, 21))
 
@@ -144,9 +143,8 @@ async def ten_lines_ring_and_talk_at_once(stage: Stage) -> None:
         incoming = await line.event(CallIncoming)
         await stage.client.answer(incoming.call)
         await calls[number].answered(10)
-    await asyncio.sleep(0.6)
     assert len({call.dialog.peer.port for call in calls.values()}) == len(TEN)
     for number, call in calls.items():
-        assert len(call.received.between()) > 10, number
+        await eventually(lambda call=call: len(call.received.packets) > 10)  # type: ignore[misc]
         await stage.client.hang_up(lines[number].events[0].call)
         await call.ended()

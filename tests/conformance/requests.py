@@ -11,7 +11,7 @@ from tests.home_gateway.config import Family
 from tests.home_gateway.sdp import Offer
 
 from .hand import Draft, ask_in_dialog, came, pcmu_offer, quiet
-from .stage import ADDRESSES, Stage, scenario
+from .stage import ADDRESSES, Stage, eventually, scenario
 
 ALLOWED = {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS"}
 STRANGER = "127.0.0.2"
@@ -159,7 +159,7 @@ async def absorbs_copies_of_an_invite(stage: Stage) -> None:
     ringing = len(invite.replies())
     for _ in range(5):
         invite.throw()
-    await asyncio.sleep(0.3)
+    await eventually(lambda: len(invite.replies()) >= ringing + 5)
     assert [each.status for each in invite.replies()[ringing:]] == [180] * 5
     assert len({each.to.tag for each in invite.replies() if each.status > 100}) == 1
     assert [type(event) for event in stage.line.events] == [CallIncoming]

@@ -53,6 +53,13 @@ class Scenario:
 SCENARIOS: list[Scenario] = []
 
 
+async def eventually(holds: Callable[[], bool], within: float = PATIENCE_SECONDS) -> None:
+    """Wait until something holds that nobody tells of, as what packets say. Raises TimeoutError."""
+    async with asyncio.timeout(within):
+        while not holds():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.02)
+
+
 def scenario(
     source: str,
     config: GatewayConfig | None = None,

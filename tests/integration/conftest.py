@@ -1,12 +1,21 @@
 """What the tests inside Home Assistant share."""
 
+import asyncio
 import os
-from collections.abc import Callable, Iterator
+import shutil
+import wave
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import audioop
 import pytest
+from homeassistant.components import tts
+from homeassistant.components.tts.const import DATA_COMPONENT
 from homeassistant.core import Event, HomeAssistant, State, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hikari_denwa.const import DOMAIN
@@ -14,11 +23,14 @@ from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import Family
 from custom_components.hikari_denwa.telephony.engine.pjsua2.launcher import Pjsua2Launcher
 from custom_components.hikari_denwa.telephony.errors import TelephonyError
+from tests.home_gateway.likeness import spoken
 from tests.loopback import loopback
 
 from .fake_engine import FakeEngine
 
 __all__ = ["loopback"]
+
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on PATH")
 
 ENTRY_DATA: dict[str, Any] = {
     "gateway": "2001:db8::1",
@@ -35,6 +47,66 @@ def state_of(hass: HomeAssistant, entity_id: str) -> State:
     state = hass.states.get(entity_id)
     assert state is not None, entity_id
     return state
+
+
+def linear(payloads: list[bytes]) -> bytes:
+    """Return µ-law as 16 bit."""
+    return audioop.ulaw2lin(b"".join(payloads), 2)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+class Voice(tts.TextToSpeechEntity):
+    """Speaks a sentence whatever is asked, and notes how it was wanted."""
+
+    _attr_name = "Voice"
+    _attr_supported_languages = ["en", "ja"]  # noqa: RUF012 - theirs
+    _attr_default_language = "en"
+    _attr_supported_options = [  # noqa: RUF012 - theirs
+        "voice",
+        "preferred_format",
+        "preferred_sample_rate",
+        "preferred_sample_channels",
+        "preferred_sample_bytes",
+    ]
+    entity_id = "tts.voice"
+
+    def __init__(self, folder: Path) -> None:
+        """Begin with nothing said."""
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self._path = folder / "voice.wav"
+
+    async def async_get_tts_audio(
+        self, message: str, language: str, options: dict[str, Any]
+    ) -> tts.TtsAudioType:
+        """Speak."""
+        self.asked.append((message, language, options))
+        if message == "mute":
+            raise HomeAssistantError("no voice today")
+        with wave.open(str(self._path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8000)
+            file.writeframes(spoken(8000, 0.6))
+        return "wav", self._path.read_bytes()
+
+
+@pytest.fixture
+async def voice(hass: HomeAssistant, tmp_path: Path) -> AsyncIterator[Voice]:
+    """Return a text-to-speech engine that Home Assistant has."""
+    speaker = Voice(tmp_path)
+    with (
+        patch("homeassistant.components.tts._init_tts_cache_dir", return_value=str(tmp_path)),
+        patch("homeassistant.components.tts._get_cache_files", return_value={}),
+    ):
+        assert await async_setup_component(hass, "tts", {})
+        await hass.data[DATA_COMPONENT].async_add_entities([speaker])
+        yield speaker
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """An engine client without an engine: it takes commands and tells what a test wants told."""
 
+import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     RegistrationState,
     SoundDirection,
     SoundFrame,
+    SoundPlayed,
     SoundQuality,
     TracedMessage,
     Welcome,
@@ -68,6 +70,9 @@ class FakeEngine:
         self.commands: list[tuple[Any, ...]] = []
         self.probed: list[LineConfig] = []
         self.early: list[Any] = []
+        self.plays = True
+        self.queued: list[bytes] = []
+        self.played: list[bytes] = []
         self.invites: list[Invite] = []
         self.lose_while_dialling = False
         self.trace: tuple[TracedMessage, ...] = ()
@@ -122,6 +127,9 @@ class FakeClient:
         self.lines: dict[str, tuple[LineConfig, LineListener]] = {}
         self.families: dict[str, Family] = defaultdict(lambda: Family.IPV6)
         self._last: dict[str, int] = defaultdict(int)
+        self.connected: dict[str, bool] = {}
+        self._frames = 0
+        self._marks: list[tuple[int, int]] = []
 
     @property
     def welcome(self) -> Welcome | None:
@@ -254,6 +262,32 @@ class FakeClient:
         self.command("stream_sound", call, enabled, *(["near"] if near else []))
         for payload in self.engine.sound if enabled else ():
             self.listener().sound(far_sound(payload, 100 + self._last[next(iter(self.lines))]))
+
+    async def clear_sound(self, call: str) -> None:
+        """Forget what is queued."""
+        self.command("clear_sound", call)
+        self._marks.clear()
+        self.engine.queued.clear()
+
+    def play(self, channel: int, payload: bytes, *, marked: bool = False) -> int:
+        """Queue a frame, which is heard at the next mark, or when the test wants that."""
+        self._frames += 1
+        self.engine.queued.append(payload)
+        if marked:
+            self._marks.append((channel, self._frames))
+            if self.engine.plays:
+                asyncio.get_running_loop().call_soon(self.tell_played)
+        return self._frames
+
+    def tell_played(self) -> None:
+        """Let everything be heard that is queued, and tell so."""
+        self.engine.played += self.engine.queued
+        self.engine.queued.clear()
+        marks, self._marks = self._marks, []
+        for channel, number in marks:
+            call = f"out-{channel - 100}" if channel > 100 else f"in-{channel}"
+            for _, listener in self.lines.values():
+                listener.call_event(SoundPlayed(at=AT + 8, line="", call=call, number=number))
 
     def command(self, name: str, *arguments: Any) -> None:
         """Note a command, and fail if the test wants that."""

@@ -583,6 +583,69 @@ async def test_options_can_be_emptied(
     assert line_config(entry.data, entry.options).codecs == (SoundCodec.PCMU,)
 
 
+async def test_options_of_recording_and_answering(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """Numbers are read as people write them; what a switch has set stays."""
+    line.set_option("answering_machine", value=True)
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"recording": {"record": "all", "record_numbers": ["door"]}}
+    )
+    assert result["errors"] == {"base": "number_invalid"}
+    await hass.config_entries.options.async_configure(
+        result["flow_id"],
+        {
+            "recording": {"record": "all", "record_numbers": ["03-1234-5678"]},
+            "answering": {"answering_after": 15, "answering_greeting": "{{ who }}"},
+        },
+    )
+    await hass.async_block_till_done()
+    kept = {
+        "record": "all",
+        "record_numbers": ["0312345678"],
+        "record_notice": True,
+        "record_keep_days": 90,
+        "answering_after": 15,
+        "answering_greeting": "{{ who }}",
+        "answering_machine": True,
+    }
+    assert entry.options.items() >= kept.items()
+
+
+@pytest.mark.parametrize(
+    ("assist", "reason"),
+    [
+        ({"assist_pin": "12"}, "pin_invalid"),
+        ({"assist_pin": "12ab"}, "pin_invalid"),
+        ({"assist_callers": [{"number": "me"}]}, "number_invalid"),
+        ({"assist_number": "119"}, "assist_number_emergency"),
+    ],
+)
+async def test_options_of_assist(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    assist: dict[str, Any],
+    reason: str,
+) -> None:
+    """What cannot be right is said; numbers are kept as calls have them."""
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"assist_by_phone": assist}
+    )
+    assert result["errors"] == {"base": reason}
+    callers = [{"number": "090-1234-5678", "person": "person.me"}]
+    await hass.config_entries.options.async_configure(
+        result["flow_id"],
+        {"assist_by_phone": {"assist_callers": callers, "assist_pin": "４７１１"}},
+    )
+    await hass.async_block_till_done()
+    assert entry.options["assist_callers"] == [{"number": "09012345678", "person": "person.me"}]
+    assert entry.options["assist_pin"] == "4711"
+
+
 async def test_options_of_blocking(
     hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
 ) -> None:

@@ -14,7 +14,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
-from custom_components.hikari_denwa.call_log import CallOutcome
+from custom_components.hikari_denwa.calls import CallOutcome
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.contacts import Contact
 from custom_components.hikari_denwa.diagnostics import async_get_config_entry_diagnostics
@@ -124,7 +124,8 @@ async def test_sound_follows_to_the_second_attempt(
     await hass.async_block_till_done()
     assert dual.live_stream() is live
     assert dual.state.call is not None
-    assert dual._hearing == {dual.state.call.channel: dual.call_sound(dual.state.call)}
+    sound = dual.call_sound(dual.state.call)
+    assert dual._hearing == {dual.state.call.channel: sound}
 
 
 async def test_next_call_begins_where_the_last_one_got_through(

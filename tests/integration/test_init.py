@@ -65,10 +65,12 @@ async def test_device_and_entities(hass: HomeAssistant, line: Line) -> None:
     entities = er.async_entries_for_config_entry(er.async_get(hass), "line-1")
     assert {entity.unique_id: entity.entity_id for entity in entities} == {
         "line-1_answer": "button.home_answer",
+        "line-1_answering_machine": "switch.home_answering_machine",
         "line-1_auto_answer": "switch.home_auto_answer",
         "line-1_block_unknown": "switch.home_block_unknown_callers",
         "line-1_call": "event.home_call",
         "line-1_call_quality": "sensor.home_sound_quality_of_the_last_call_mos",
+        "line-1_call_sound": "media_player.home_call_sound",
         "line-1_call_state": "sensor.home_call_state",
         "line-1_calls_today": "sensor.home_calls_today",
         "line-1_dial": "button.home_dial",

@@ -7,7 +7,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
-from custom_components.hikari_denwa.call_updates import EVENT_CALL, CallOutcome
+from custom_components.hikari_denwa.call_updates import EVENT_CALL
+from custom_components.hikari_denwa.calls import OUTCOMES
 from custom_components.hikari_denwa.logbook import async_describe_events, call_in_words
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 
@@ -127,7 +128,7 @@ async def test_every_outcome_has_its_sentence(hass: HomeAssistant, entry: MockCo
     cannot = {("incoming", "given_up"), ("outgoing", "missed"), ("outgoing", "rejected")}
     cannot |= {("outgoing", "blocked"), ("outgoing", "answered_elsewhere")}
     for direction in ("incoming", "outgoing"):
-        for outcome in CallOutcome:
+        for outcome in OUTCOMES:
             if (direction, outcome.value) in cannot:
                 continue
             told = call_in_words(

@@ -7,7 +7,7 @@ import pytest
 from homeassistant.core import HomeAssistant, State
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.hikari_denwa.call_log import CallOutcome
+from custom_components.hikari_denwa.calls import CallOutcome
 from custom_components.hikari_denwa.contacts import RingRule
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason

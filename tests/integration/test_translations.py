@@ -12,8 +12,7 @@ from homeassistant.util.yaml import load_yaml_dict
 
 from custom_components.hikari_denwa import const
 from custom_components.hikari_denwa.actions import Action
-from custom_components.hikari_denwa.call_log import CallOutcome
-from custom_components.hikari_denwa.calls import CallEventType
+from custom_components.hikari_denwa.calls import CallEventType, CallOutcome
 from custom_components.hikari_denwa.contact_files import ContactFormat
 from custom_components.hikari_denwa.contacts import RingRule
 from custom_components.hikari_denwa.screening import (
@@ -159,7 +158,8 @@ def test_icons_cover_what_is_named() -> None:
         platform: set(drawn) for platform, drawn in icons["entity"].items()
     }
     assert set(icons["services"]) == set(strings["services"])
-    assert set(strings["entity"]) == set(const.PLATFORMS) <= set(Platform)
+    platforms = {*const.PLATFORMS, const.ASSIST_PLATFORM}
+    assert set(strings["entity"]) == platforms <= set(Platform)
 
 
 def test_actions_agree() -> None:
@@ -168,8 +168,17 @@ def test_actions_agree() -> None:
     strings = load("strings.json")["services"]
     assert set(described) == set(strings) == set(Action)
     for action, description in described.items():
-        assert set(description["fields"]) == set(strings[action]["fields"]), action
-        for field in description["fields"].values():
+        fields: dict[str, Any] = {}
+        sections: dict[str, Any] = {}
+        for key, field in description["fields"].items():
+            if "fields" in field:
+                sections[key] = field
+                fields |= field["fields"]
+            else:
+                fields[key] = field
+        assert set(fields) == set(strings[action]["fields"]), action
+        assert set(sections) == set(strings[action].get("sections", {})), action
+        for field in fields.values():
             assert validate_selector(field["selector"])
 
 

@@ -1,7 +1,6 @@
 """The triggers of automations: which calls they tell, and what."""
 
-from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from homeassistant.components import automation
@@ -11,8 +10,8 @@ from homeassistant.helpers.trigger import async_get_all_descriptions
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
-from custom_components.hikari_denwa.call_updates import BLOCKED, EVENT_CALL
-from custom_components.hikari_denwa.calls import Call, CallEventType, CallUpdate
+from custom_components.hikari_denwa.call_updates import EVENT_CALL
+from custom_components.hikari_denwa.calls import CallEventType
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.logbook import call_in_words
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
@@ -21,12 +20,6 @@ from custom_components.hikari_denwa.trigger import TRIGGERS
 from .automation import automate
 from .conftest import ENTRY_DATA
 from .fake_engine import FakeEngine, connected, dtmf, ended, incoming
-
-
-class Blocked(StrEnum):
-    """What a line tells of a caller who is kept away."""
-
-    BLOCKED = BLOCKED
 
 
 def trigger(key: str, **options: Any) -> dict[str, Any]:
@@ -178,11 +171,9 @@ async def test_blocked(hass: HomeAssistant, engine: FakeEngine, line: Line) -> N
     events = async_capture_events(hass, EVENT_CALL)
     await incoming_call(hass, engine, line)
     assert not told
-    call = Call.incoming(incoming())
-    update = CallUpdate(type=cast("CallEventType", Blocked.BLOCKED), call=call, who="03-1234-5678")
-    for listener in tuple(line._call_listeners):
-        if listener.__name__ == "tell":
-            listener(update)
+    line.set_option("block_unknown", value=True)
+    engine.client.listener().call_event(incoming("in-2"))
+    engine.client.listener().call_event(ended("in-2", EndReason.REJECTED_HERE))
     await hass.async_block_till_done()
     assert [(each["id"], each["outcome"]) for each in told] == [
         ("blocked", "blocked"),

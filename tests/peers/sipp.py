@@ -41,6 +41,15 @@ class Sipp(Peer):
             await asyncio.sleep(0.02)
         raise PeerError(f"SIPp does not serve:\n{self.tail()}")
 
+    async def saw(self, text: str, times: int, time_limit: float = 15.0) -> None:
+        """Wait until its messages of both directions have a text so often; raises PeerError."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + time_limit
+        while self._file("messages.log").count(text) < times:
+            if loop.time() > end:
+                raise PeerError(f"no {text} in:\n{self._file('messages.log')}")
+            await asyncio.sleep(0.05)
+
     async def passed(self, time_limit: float = 30.0) -> None:
         """Wait for the end of the scenario; raises PeerError with the flow if it went wrong."""
         status = await self.exit_status(time_limit)

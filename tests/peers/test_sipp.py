@@ -64,7 +64,7 @@ async def test_repeated_requests_ring_once(sipp: Sipp, desk: Desk) -> None:
     incoming = await desk.event(CallIncoming)
     assert incoming.caller.number == "09012345678"
     # The scenario wants its third INVITE answered 180 before the 200 comes.
-    await asyncio.sleep(0.5)
+    await sipp.saw("SIP/2.0 180", 3)
     await desk.client.answer(incoming.call)
     await sipp.passed()
     assert (await desk.event(CallEnded)).ending.reason is EndReason.HUNG_UP_THERE
@@ -285,7 +285,7 @@ async def test_everything_comes_six_times_to_the_callee(sipp: Sipp, desk: Desk) 
     await desk.register(sipp.address, sipp.port, ENGINE)
     incoming = await desk.event(CallIncoming)
     # The scenario wants six of its INVITEs answered 180 before the 200 comes.
-    await asyncio.sleep(0.5)
+    await sipp.saw("SIP/2.0 180", 6)
     await desk.client.answer(incoming.call)
     assert await ended(desk, sipp) is EndReason.HUNG_UP_THERE
     assert len(desk.told(CallIncoming)) == 1
@@ -312,7 +312,7 @@ async def test_a_merged_request(sipp: Sipp, desk: Desk) -> None:
     """An INVITE that comes by two ways rings once, and the call is what the first made of it."""
     await desk.register(sipp.address, sipp.port, ENGINE)
     incoming = await desk.event(CallIncoming)
-    await asyncio.sleep(0.3)
+    await sipp.saw("SIP/2.0 482", 1)
     await desk.client.answer(incoming.call)
     assert await ended(desk, sipp) is EndReason.HUNG_UP_THERE
     assert len(desk.told(CallIncoming)) == 1

@@ -297,6 +297,36 @@ class SoundPortsExhaustedError(CallError):
     reason = "sound_ports_exhausted"
 
 
+class SoundError(CallError):
+    """A sound cannot be played into a call, or be recorded."""
+
+    reason = "sound"
+
+
+class MediaUnreadableError(SoundError):
+    """The media cannot be read. Placeholders: media, detail."""
+
+    reason = "media_unreadable"
+
+
+class MediaUnsupportedError(SoundError):
+    """Media of a kind that is not played into calls. Placeholder: media."""
+
+    reason = "media_unsupported"
+
+
+class SpeechFailedError(SoundError):
+    """The text-to-speech engine gives no speech. Placeholder: detail."""
+
+    reason = "speech_failed"
+
+
+class FfmpegMissingError(SoundError):
+    """There is no ffmpeg that could decode or encode."""
+
+    reason = "ffmpeg_missing"
+
+
 class LiveSoundError(CallError):
     """The live sound of a call cannot be given in the format that is wanted."""
 
@@ -313,6 +343,42 @@ class EncoderFailedError(LiveSoundError):
     """The encoder ended, or gave nothing that can be used. Placeholder: format."""
 
     reason = "encoder_failed"
+
+
+class RecordingError(SoundError):
+    """A call cannot be recorded, or a recording not be used."""
+
+    reason = "recording"
+
+
+class RecordingRunsError(RecordingError):
+    """The call is being recorded already."""
+
+    reason = "recording_runs"
+
+
+class RecordingNotRunningError(RecordingError):
+    """The call is not being recorded."""
+
+    reason = "recording_not_running"
+
+
+class RecordingUnknownError(RecordingError):
+    """There is no such recording."""
+
+    reason = "recording_unknown"
+
+
+class RecordingFolderError(RecordingError):
+    """The folder of the recordings cannot be written to. Placeholders: folder, detail."""
+
+    reason = "recording_folder"
+
+
+class RecordingDiskFullError(RecordingError):
+    """There is no room for recordings. Placeholder: folder."""
+
+    reason = "recording_disk_full"
 
 
 class EngineError(TelephonyError):

@@ -18,11 +18,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.hikari_denwa.const import DOMAIN
-from custom_components.hikari_denwa.experience_store import (
-    STORAGE_KEY,
-    ExperienceStore,
-    gateway_key,
-)
+from custom_components.hikari_denwa.experience_store import ExperienceStore, gateway_key
 from custom_components.hikari_denwa.telephony.calls import Family
 from custom_components.hikari_denwa.telephony.experience import MAX_AGE, Outcome, Result
 from custom_components.hikari_denwa.telephony.numbers import NumberKind
@@ -32,6 +28,7 @@ ENTRY_DATA = {"gateway": "2001:db8::1", "extension": "3", "port": 5060}
 ROUNDS = 60
 GATEWAY = "2001:db8::1 5060"
 NUMBER = "0312345678"
+STORAGE_KEY = f"{DOMAIN}.experience"
 
 
 def outcome(number: str = NUMBER, *, age: float = 0.0) -> Outcome:

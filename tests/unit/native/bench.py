@@ -145,9 +145,15 @@ class FakeSound:
         """Note the start."""
         self.started = True
 
-    def play(self, payload: bytes) -> None:
-        """Note what is played."""
+    def play(self, payload: bytes, on_gone: Callable[[], None] | None = None) -> None:
+        """Note what is played, which is gone at once."""
         self.played.append(payload)
+        if on_gone:
+            on_gone()
+
+    def clear(self) -> None:
+        """Note that what was queued is forgotten."""
+        self.played.clear()
 
     async def send_digits(self, digits: str) -> None:
         """Note the digits."""

@@ -9,8 +9,7 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from custom_components.hikari_denwa.call_updates import CallOutcome
-from custom_components.hikari_denwa.calls import CallEventType
+from custom_components.hikari_denwa.calls import OUTCOMES, CallEventType
 from custom_components.hikari_denwa.condition import CONDITIONS
 from custom_components.hikari_denwa.sensor import CallSensorState
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
@@ -68,7 +67,7 @@ def test_every_trigger_and_condition_is_told(folder: Path) -> None:
     assert all(f"`{option}`" in text for each in fields for option in each)
     for key in (*TRIGGERS, *CONDITIONS):
         assert re.search(rf"^\| `hikari_denwa\.{key}` \|", text, re.MULTILINE), key
-    for word in (*CallOutcome, *CallerIdKind):
+    for word in (*OUTCOMES, *CallerIdKind):
         assert f"`{word}`" in text
 
 

@@ -54,13 +54,15 @@ EXPECTED = {
     "answer-my-mobile": ["hikari_denwa.answer"],
     "key-turns-on-the-light": ["light.turn_on"],
     "reject-withheld-at-night": ["hikari_denwa.reject"],
-    "water-leak": [
-        "hikari_denwa.dial",
-        "hikari_denwa.dial",
-        "hikari_denwa.send_dtmf",
-        "hikari_denwa.hang_up",
-    ],
+    "water-leak": ["hikari_denwa.dial", "notify.notify"],
     "listen": ["hikari_denwa.listen"],
+    "speak-into-the-call": ["tts.speak"],
+    "record-the-call": ["hikari_denwa.start_recording"],
+    "message-was-left": ["notify.notify"],
+    "ask-by-telephone": ["assist_satellite.ask_question"],
+    "call-and-say": ["hikari_denwa.dial"],
+    "alarm-call": ["hikari_denwa.dial"],
+    "menu": ["hikari_denwa.ask", "light.turn_on", "hikari_denwa.hang_up"],
     "listen-to-every-call": ["hikari_denwa.listen"],
     "stop-listening": ["hikari_denwa.stop_listening"],
     "export-contacts": ["hikari_denwa.export_contacts"],
@@ -114,6 +116,7 @@ def performed(hass: HomeAssistant) -> list[ServiceCall]:
             "result": result,
             "outlook": "works",
             "url": "http://example.test/",
+            "digits": "1",
             "total": 1,
             "calls": [CALLER],
         }
@@ -122,6 +125,12 @@ def performed(hass: HomeAssistant) -> list[ServiceCall]:
         hass.services.async_register(
             LINE, action, take, _SCHEMAS[action], supports_response=SupportsResponse.OPTIONAL
         )
+    hass.services.async_register(
+        "assist_satellite",
+        "ask_question",
+        take,
+        supports_response=SupportsResponse.OPTIONAL,
+    )
     for name in OTHERS:
         domain, _, service = name.partition(".")
         hass.services.async_register(domain, service, take)

@@ -1,5 +1,6 @@
 """The metadata are as hassfest, HACS and the Marketplace want them, and agree with each other."""
 
+import importlib
 import json
 import re
 import struct
@@ -40,6 +41,7 @@ HACS_KEYS = {
 }
 ALWAYS_THERE = {"device_automation", "persistent_notification", "system_health"}
 INTEGRATION_TYPES = {"device", "entity", "hardware", "helper", "hub", "service", "system"}
+PACKAGED = {".py", ".json", ".yaml", ".png"}
 BRAND_HEIGHTS = {"icon": 256, "icon@2x": 512, "logo": 128, "logo@2x": 256}
 
 
@@ -128,12 +130,58 @@ def test_hacs_json_is_what_both_installers_read() -> None:
 
 
 def test_package_is_the_integration(tmp_path: Path) -> None:
-    """The zip holds the integration's files at its root, and nothing that is not known to git."""
+    """The zip holds the integration's files at its root, all of them, and nothing else."""
     with zipfile.ZipFile(make_package.make(tmp_path / HACS["filename"])) as package:
-        names = package.namelist()
-        assert json.loads(package.read("manifest.json")) == MANIFEST
-    assert {"__init__.py", "strings.json", "translations/ja.json", "brand/icon.png"} <= set(names)
-    assert not [name for name in names if name.endswith(".pyc") or name.startswith("/")]
+        files = {name: package.read(name) for name in package.namelist()}
+    assert files == {
+        str(path.relative_to(INTEGRATION)): path.read_bytes()
+        for path in INTEGRATION.rglob("*")
+        if path.suffix in PACKAGED or path.name == "py.typed"
+    }
+    assert json.loads(files["manifest.json"]) == MANIFEST
+    needed = ("__init__.py", "py.typed", "translations/ja.json", "brand/icon.png")
+    assert files.keys() >= {*needed, "telephony/engine/process.py"}
+    assert not [name for name in files if re.search(r"(^|/)(tests?/|test_|conftest)", name)]
+
+
+def test_package_is_the_same_every_time(tmp_path: Path) -> None:
+    """Neither the clock, nor the order of a folder, nor rights in the checkout come in."""
+    first, second = (make_package.make(tmp_path / name) for name in ("first.zip", "second.zip"))
+    assert first.read_bytes() == second.read_bytes()
+    with zipfile.ZipFile(first) as package:
+        assert package.namelist() == sorted(package.namelist())
+        for entry in package.infolist():
+            assert entry.date_time == make_package.FIXED_TIME
+            assert entry.external_attr >> 16 == 0o644
+
+
+def test_package_is_taken_by_the_marketplace(tmp_path: Path) -> None:
+    """What it checks of an archive before it unpacks it, and of a manifest afterwards."""
+    integration = pytest.importorskip(
+        "homeassistant.components.marketplace.repositories.integration",
+        reason="the Marketplace came with Home Assistant 2026.11",
+    )
+    base = importlib.import_module("homeassistant.components.marketplace.repositories.base")
+    validate = importlib.import_module("homeassistant.components.marketplace.utils.validate")
+    with zipfile.ZipFile(make_package.make(tmp_path / HACS["filename"])) as package:
+        base._check_archive_size(package)
+        package.extractall(tmp_path / "unpacked")
+    integration._check_loadable_manifest(tmp_path / "unpacked", MANIFEST["domain"])
+    for key, check in validate.INTEGRATION_MANIFEST_VALUES.items():
+        check(MANIFEST[key])
+    for key, value in HACS.items():
+        validate.REPOSITORY_MANIFEST_VALUES[key](value)
+    assert validate.VALID_DOMAIN.match(MANIFEST["domain"])
+
+
+def test_every_file_in_the_storage_goes_with_its_line() -> None:
+    """A ``Store`` that is not a ``HikariStore`` would be left behind when a line is removed."""
+    makers = {
+        path.name
+        for path in INTEGRATION.rglob("*.py")
+        if re.search(r"homeassistant\.helpers(\.| import .*\b)storage\b", path.read_text())
+    }
+    assert makers == {"storage.py"}
 
 
 @pytest.mark.parametrize("prefix", ["", "dark_"])
@@ -151,7 +199,10 @@ def test_services_strings_and_icons_name_the_same_actions() -> None:
     """An action without a sentence or an icon is half an action."""
     assert set(SERVICES) == set(STRINGS["services"]) == set(ICONS["services"])
     for name, service in SERVICES.items():
-        assert set(service.get("fields", {})) == set(STRINGS["services"][name].get("fields", {}))
+        fields: set[str] = set()
+        for key, field in service.get("fields", {}).items():
+            fields |= set(field["fields"]) if "fields" in field else {key}
+        assert fields == set(STRINGS["services"][name].get("fields", {}))
 
 
 def test_icons_are_material_design_icons() -> None:

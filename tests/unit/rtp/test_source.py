@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from functools import partial
 
 import pytest
 
@@ -137,3 +138,29 @@ def test_time_that_passes_over() -> None:
         source.queue(frame(index))
     source.pass_over(5)
     assert _next(source, 2) == [5, 6]
+
+
+def test_tells_what_has_gone() -> None:
+    """A frame that leaves the queue is told of: sent, passed over, or driven out; once."""
+    source = SoundSource()
+    gone: list[int] = []
+    for index in range(52):
+        source.queue(frame(index), partial(gone.append, index))
+    assert gone == [0, 1]
+    _next(source, 2)
+    _next(source, 1, leaves=False)
+    source.pass_over(1)
+    assert gone == [0, 1, 2, 3, 4, 5]
+
+
+def test_cleared_sound_is_forgotten() -> None:
+    """What is cleared is neither heard nor told of; what comes then is held back anew."""
+    source = SoundSource()
+    gone: list[int] = []
+    for index in range(10):
+        source.queue(frame(index), partial(gone.append, index))
+    source.clear()
+    assert _next(source, 2) == [None, None]
+    assert gone == []
+    source.queue(frame(99))
+    assert _next(source, 4) == [None, None, None, 99]

@@ -156,7 +156,18 @@ class Backend(ABC):
 
     @abstractmethod
     def play(self, frame: SoundFrame) -> None:
-        """Queue 20 ms to be sent in the call of the frame's channel; no call, no effect."""
+        """Queue 20 ms to be sent in the call of the frame's channel; no call, no effect.
+
+        The queue holds a second; then the oldest goes. When a frame that is MARKED leaves the
+        queue, sent or not, ``SoundPlayed`` is told with its number.
+        """
+
+    def clear_sound(self, call: str) -> None:
+        """Forget what is queued to be sent in a call, without telling its marks.
+
+        A back end that cannot do so lets it be heard, which takes less than a second.
+        """
+        del call
 
     def trace(self, line: str) -> tuple[TracedMessage, ...]:
         """Return the last messages of a line, the oldest first, as they were on the wire."""

@@ -36,6 +36,7 @@ from .protocol import (
     CallEnded,
     CallEvent,
     CallIncoming,
+    ClearSound,
     Command,
     Dial,
     Dialled,
@@ -56,6 +57,7 @@ from .protocol import (
     SendDtmf,
     Shutdown,
     SoundDirection,
+    SoundFlag,
     SoundFrame,
     StreamSound,
     Traced,
@@ -287,6 +289,10 @@ class EngineClient:
         """Start or stop the far side's sound, and ours if ``near``; the line's listener hears."""
         await self._ask(StreamSound(id=self._next_id(), call=call, enabled=enabled, near=near))
 
+    async def clear_sound(self, call: str) -> None:
+        """Forget what is queued to be sent in a call."""
+        await self._ask(ClearSound(id=self._next_id(), call=call))
+
     async def trace(self, line: str) -> tuple[TracedMessage, ...]:
         """Return the last SIP messages of a line, the oldest first, without what is private."""
         found: list[TracedMessage] = []
@@ -300,18 +306,25 @@ class EngineClient:
             found += page.messages
         return tuple(found)
 
-    def play(self, channel: int, payload: bytes) -> None:
-        """Queue 20 ms (160 bytes of µ-law) to be sent in a call; without an engine, no effect."""
+    def play(self, channel: int, payload: bytes, *, marked: bool = False) -> int:
+        """Queue 20 ms (160 bytes of µ-law) to be sent in a call; without an engine, no effect.
+
+        Returns the frame's number, which ``SoundPlayed`` repeats when a ``marked`` frame has gone.
+        The engine holds a second at most; then the oldest goes.
+        """
         if len(payload) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(payload)}")
+        number = next(self._frame_numbers) & 0xFFFFFFFF
         if self._conversation:
             frame = SoundFrame(
                 direction=SoundDirection.PLAY,
                 channel=channel,
-                number=next(self._frame_numbers),
+                number=number,
                 payload=payload,
+                flags=SoundFlag.MARKED if marked else SoundFlag.NONE,
             )
             self._conversation.play(frame)
+        return number
 
     def engine_event(self, event: Event) -> None:
         """Tell an event to the line that it is about."""

@@ -36,6 +36,7 @@ from .protocol import (
     CallEnded,
     CallEvent,
     CallIncoming,
+    ClearSound,
     Command,
     Dial,
     Dialled,
@@ -171,8 +172,8 @@ class Engine:
                     raise DigitsInvalidError(digits=command.digits)
                 async with self._turns.turn(f"digits {command.call}"):
                     await self.backend.send_dtmf(command.call, command.digits)
-            case StreamSound():
-                self.backend.stream_sound(command.call, enabled=command.enabled, near=command.near)
+            case StreamSound() | ClearSound():
+                self._change_sound(command)
             case Shutdown():
                 await self.release()
             case Hello():
@@ -301,6 +302,16 @@ class Engine:
                 await self.backend.hang_up(command.call)
             case Hold():
                 await self.backend.hold(command.call, held=command.held)
+            case _:
+                assert_never(command)
+
+    def _change_sound(self, command: StreamSound | ClearSound) -> None:
+        """Tell of a call's sound or not any more, or forget what is queued."""
+        match command:
+            case StreamSound():
+                self.backend.stream_sound(command.call, enabled=command.enabled, near=command.near)
+            case ClearSound():
+                self.backend.clear_sound(command.call)
             case _:
                 assert_never(command)
 

@@ -226,6 +226,14 @@ class StreamSound(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClearSound(Command):
+    """Forget the sound that is queued to be sent in a call; its marks are not told any more."""
+
+    kind = "clear_sound"
+    call: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class FetchTrace(Command):
     """Ask for the last messages of a line after this number, redacted; answered by ``Traced``."""
 
@@ -437,6 +445,17 @@ class DtmfReceived(CallEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoundPlayed(CallEvent):
+    """A marked frame has left the queue: it was sent, or its time passed otherwise.
+
+    ``number`` is that of the frame. This is the clock of who plays sound into a call.
+    """
+
+    kind = "sound_played"
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class SoundQuality:
     """How a call sounds, from its beginning to now.
 
@@ -475,10 +494,11 @@ class SoundDirection(IntEnum):
 
 
 class SoundFlag(IntFlag):
-    """What is special about a sound message."""
+    """What is special about a sound message: made up here, or to be told when it has gone."""
 
     NONE = 0
     CONCEALED = 1
+    MARKED = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,7 @@ from ...errors import (
     TelephonyError,
 )
 from ..backend import Account, Backend, BackendListener, PlacedCall, Registered
-from ..protocol import FRAME_BYTES, CallEvent, SoundFrame, TracedMessage
+from ..protocol import FRAME_BYTES, CallEvent, SoundFlag, SoundFrame, TracedMessage
 from .rtp.pacing import Pacer
 from .rtp.session import RtpSession
 from .sip.incoming import IncomingCall
@@ -223,8 +223,13 @@ class NativeBackend(Backend):
             return
         for session in self._sessions():
             if session.channel == frame.channel and not session.ended:
-                session.play(frame.payload)
+                mark = frame.number if frame.flags & SoundFlag.MARKED else None
+                session.play(frame.payload, mark=mark)
                 return
+
+    def clear_sound(self, call: str) -> None:
+        """Forget what is queued to be sent in a call."""
+        self._session(call).clear_sound()
 
     def trace(self, line: str) -> tuple[TracedMessage, ...]:
         """Return the last messages of a line."""

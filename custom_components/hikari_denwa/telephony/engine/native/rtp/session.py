@@ -212,13 +212,18 @@ class RtpSession:
             self._started_at = self._expecting_since = self._loop.time()
             self._pacer.join(self._periods_due)
 
-    def play(self, payload: bytes) -> None:
+    def play(self, payload: bytes, on_gone: Callable[[], None] | None = None) -> None:
         """Queue 20 ms (160 bytes of µ-law) to be sent; the queue holds a second.
 
-        Raises ValueError for another length. Without effect once the session is closed.
+        ``on_gone`` is called when they have left the queue. Raises ValueError for another
+        length. Without effect once the session is closed.
         """
         if not self._closed:
-            self._source.queue(payload)
+            self._source.queue(payload, on_gone)
+
+    def clear(self) -> None:
+        """Forget what is queued; whoever waits for it to go is not told."""
+        self._source.clear()
 
     async def send_digits(self, digits: str) -> None:
         """Send keypad digits (0-9 * # A-D) and return when the last has gone.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from ....audio.dtmf import digit_frames
 from ....errors import CallNotConnectedError
@@ -38,19 +39,26 @@ class SoundSource:
     def __init__(self) -> None:
         """Start with nothing to say."""
         self.dropped = 0
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[tuple[bytes, Callable[[], None] | None]] = deque()
         self._pre_roll = _PRE_ROLL_FRAMES
         self._tones: deque[_Tones] = deque()
         self._closed = False
 
-    def queue(self, frame: bytes) -> None:
-        """Queue 160 bytes of µ-law; raises ValueError for any other length."""
+    def queue(self, frame: bytes, on_gone: Callable[[], None] | None = None) -> None:
+        """Queue 160 bytes of µ-law; raises ValueError for any other length.
+
+        ``on_gone`` is called when the frame leaves the queue, whether it is sent or not.
+        """
         if len(frame) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
         if len(self._queue) == _QUEUE_FRAMES:
-            self._queue.popleft()
+            self._take()
             self.dropped += 1
-        self._queue.append(frame)
+        self._queue.append((frame, on_gone))
+
+    def clear(self) -> None:
+        """Forget what is queued, without a word."""
+        self._queue.clear()
 
     async def digits(self, digits: str) -> None:
         """Queue tones after those that wait already and return when the last has gone.
@@ -107,7 +115,14 @@ class SoundSource:
             self._pre_roll -= 1
             return SILENCE
         self._pre_roll = 0
-        return self._queue.popleft()
+        return self._take()
+
+    def _take(self) -> bytes:
+        """Take the oldest frame from the queue, and tell that it has gone."""
+        frame, on_gone = self._queue.popleft()
+        if on_gone is not None:
+            on_gone()
+        return frame
 
 
 def _with_events(digits: str) -> list[Sounding]:

@@ -47,8 +47,11 @@ class Sound(Protocol):
     def start(self) -> None:
         """Begin to send."""
 
-    def play(self, payload: bytes) -> None:
-        """Queue 20 ms."""
+    def play(self, payload: bytes, on_gone: Callable[[], None] | None = None) -> None:
+        """Queue 20 ms, and tell when they have left the queue."""
+
+    def clear(self) -> None:
+        """Forget what is queued."""
 
     async def send_digits(self, digits: str) -> None:
         """Play tones."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from ...protocol import (
     DtmfReceived,
     SoundDirection,
     SoundFrame,
+    SoundPlayed,
     SoundQuality,
 )
 from . import sdp
@@ -137,7 +139,8 @@ class Session(ABC):
         self._bye_sent = False
         self._unacknowledged: _UnacknowledgedAnswer | None = None
         self._refreshing: Exchange | None = None
-        self._change: asyncio.Future[bool] | None = None
+        # Who waits for the change of ours that is open; empty while none is.
+        self._change: list[asyncio.Future[bool]] = []
         self._changes_tried = 0
         self._far_allows: list[str] = []
         self._session_timer = SessionTimer(
@@ -164,10 +167,19 @@ class Session(ABC):
         if self._media:
             self._media.sound.streaming = self._streaming
 
-    def play(self, payload: bytes) -> None:
-        """Queue 20 ms; without effect unless the call is connected."""
+    def play(self, payload: bytes, *, mark: int | None = None) -> None:
+        """Queue 20 ms, and tell when they have gone if they bear a mark.
+
+        Without effect unless the call is connected.
+        """
         if self.connected and self._media:
-            self._media.sound.play(payload)
+            on_gone = None if mark is None else functools.partial(self._tell_played, mark)
+            self._media.sound.play(payload, on_gone)
+
+    def clear_sound(self) -> None:
+        """Forget what is queued."""
+        if self._media:
+            self._media.sound.clear()
 
     async def send_digits(self, digits: str) -> None:
         """Play keypad tones; raises CallNotConnectedError."""
@@ -194,19 +206,18 @@ class Session(ABC):
         """
         if not self.connected or self._media is None:
             raise CallNotConnectedError
-        change = self._change
-        if self._media.holding is held:
-            if change is None:
-                return
-        elif change:
+        as_it_will_be = self._media.holding is held
+        if as_it_will_be and not self._change:
+            return
+        if self._change and not as_it_will_be:
             raise HoldRefusedError
-        else:
+        agreed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._change.append(agreed)
+        if not as_it_will_be:
             self._media.hold(held=held)
-            self._change = change = asyncio.get_running_loop().create_future()
             self._changes_tried = 0
             self._send_change()
-        # Whoever stops waiting does not stop the others.
-        if not await asyncio.shield(change):
+        if not await agreed:
             raise HoldRefusedError
 
     def abort(self) -> None:
@@ -289,6 +300,12 @@ class Session(ABC):
             CallQuality(
                 at=self._around.now(), line=self._around.line, call=self.call, quality=quality
             )
+        )
+
+    def _tell_played(self, mark: int) -> None:
+        """Tell that a frame has gone."""
+        self._around.tell(
+            SoundPlayed(at=self._around.now(), line=self._around.line, call=self.call, number=mark)
         )
 
     def _end(self, ending: Ending) -> None:
@@ -510,7 +527,7 @@ class Session(ABC):
 
     def _send_change(self) -> None:
         """Offer what the change of ours wants, once no other offer is open."""
-        if self.ended or self._change is None:
+        if self.ended or not self._change:
             return
         self._changes_tried += 1
         if self._changes_tried > _MOST_CHANGES:
@@ -530,8 +547,8 @@ class Session(ABC):
 
     def _settle_change(self, *, agreed: bool) -> None:
         """Tell whether the far side agreed to the change of ours."""
-        change, self._change = self._change, None
-        if change is None:
+        waiting, self._change = self._change, []
+        if not waiting:
             return
         if not agreed and self._media:
             self._media.take_back()
@@ -545,7 +562,9 @@ class Session(ABC):
                     here=True,
                 )
             )
-        change.set_result(agreed)
+        for each in waiting:
+            if not each.done():
+                each.set_result(agreed)
 
     def _send_refresh(self, method: str, seconds: int | None, smallest: int | None) -> None:
         """Send a re-INVITE with our offer, or an UPDATE without; both refresh the session."""

@@ -206,6 +206,6 @@ class Codec:
         back = taps[::-1]
         starts = range(len(older))
         return (
-            [math.sumprod(taps, self._older[at : at + TAPS]) for at in starts],
-            [math.sumprod(back, self._newer[at : at + TAPS]) for at in starts],
+            [int(math.sumprod(taps, self._older[at : at + TAPS])) for at in starts],
+            [int(math.sumprod(back, self._newer[at : at + TAPS])) for at in starts],
         )

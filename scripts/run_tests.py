@@ -29,8 +29,6 @@ from scripts import environment
 
 ROOT = environment.ROOT
 SUITES = (
-    "unit", "integration", "conformance", "fuzz", "soak", "peers", "players", "install", "browser"
-)
     "unit",
     "integration",
     "conformance",

@@ -109,6 +109,12 @@ async def players(hass: HomeAssistant) -> tuple[FakePlayer, FakePlayer]:
     return found
 
 
+@pytest.fixture
+async def line(players: tuple[FakePlayer, FakePlayer], line: Line) -> Line:
+    """Return the line, which brings a media player itself, once the home has its own."""
+    return line
+
+
 async def act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
     """Carry out an action and return its response."""
     response = await hass.services.async_call(

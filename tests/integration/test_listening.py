@@ -30,6 +30,7 @@ from custom_components.hikari_denwa.players import playable_for
 from .fake_engine import FakeEngine, connected, ended, incoming
 
 KITCHEN = "media_player.kitchen"
+STUDY = "media_player.study"
 HALL = "media_player.hall"
 RADIO = "http://radio.example/stream"
 
@@ -333,10 +334,10 @@ async def test_sonos_keeps_what_it_plays(
     """Sonos' own snapshot brings back what nobody else can."""
     hass.config.internal_url = "http://192.168.1.10:8123"
     er.async_get(hass).async_get_or_create(
-        "media_player", "sonos", "kitchen", suggested_object_id="kitchen"
+        "media_player", "sonos", "study", suggested_object_id="study"
     )
     can = MediaPlayerEntityFeature.PLAY_MEDIA
-    hass.states.async_set(KITCHEN, "idle", {"supported_features": can})
+    hass.states.async_set(STUDY, "idle", {"supported_features": can})
     done = [
         async_mock_service(hass, domain, service)
         for domain, service in (
@@ -346,7 +347,7 @@ async def test_sonos_keeps_what_it_plays(
         )
     ]
     engine.client.listener().call_event(incoming())
-    await act(hass, "listen", media_player=KITCHEN)
+    await act(hass, "listen", media_player=STUDY)
     assert [len(calls) for calls in done] == [1, 1, 0]
     engine.client.listener().call_event(ended())
     await until(lambda: len(done[2]) == 1)

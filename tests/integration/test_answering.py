@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.hikari_denwa import playback as playback_module
 from custom_components.hikari_denwa import recorder as recorder_module
-from custom_components.hikari_denwa.call_filter import CallFilter
+from custom_components.hikari_denwa.call_log import CallFilter
 from custom_components.hikari_denwa.call_updates import EVENT_CALL
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.recorder import notice_tone

@@ -30,6 +30,7 @@ from custom_components.hikari_denwa.players import playable_for
 from .fake_engine import FakeEngine, connected, ended, incoming
 
 KITCHEN = "media_player.kitchen"
+STUDY = "media_player.study"
 HALL = "media_player.hall"
 STUDY = "media_player.study"
 RADIO = "http://radio.example/stream"

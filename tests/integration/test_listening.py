@@ -32,6 +32,7 @@ from .fake_engine import FakeEngine, connected, ended, incoming
 KITCHEN = "media_player.kitchen"
 STUDY = "media_player.study"
 HALL = "media_player.hall"
+STUDY = "media_player.study"
 RADIO = "http://radio.example/stream"
 
 

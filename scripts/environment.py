@@ -5,7 +5,7 @@ Runs on any Python from 3.11 with the standard library and pip alone. Everything
 is kept below ``.cache`` in the checkout; nothing else on the host is changed.
 Used by the other scripts, and by hand:
 
-    scripts/environment.py [newest|minimum|tools]
+    scripts/environment.py [newest|minimum|tools|pjsua2]
 
 prints the path of the environment's interpreter.
 """
@@ -28,6 +28,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 MINIMUM_PYTHON = (3, 14, 2)
+# Environments that a Python of Home Assistant's does not serve: the newest of these does.
+OWN_PYTHONS = {"pjsua2": ((3, 12), (3, 11))}
 DEBIAN_SUITE = "forky"
 DEBIAN_PACKAGES = ("python3.14-venv", "python3.14-dev")
 DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -124,13 +126,47 @@ def uv() -> Path:
     return Path(found) if found else _tool("uv")
 
 
-def _is_new_enough(python: Path) -> bool:
-    """Tell whether an interpreter starts and is of a version that serves."""
+def _version(python: Path) -> tuple[int, ...]:
+    """Ask an interpreter for its version; nothing if it does not start."""
     try:
         text = run(python, "-c", "import sys; print(*sys.version_info[:3])")
     except (SetupError, OSError):
-        return False
-    return tuple(int(part) for part in text.split()) >= MINIMUM_PYTHON
+        return ()
+    return tuple(int(part) for part in text.split())
+
+
+def _is_new_enough(python: Path) -> bool:
+    """Tell whether an interpreter starts and is of a version that serves."""
+    return _version(python) >= MINIMUM_PYTHON
+
+
+def _serves(python: Path, name: str) -> bool:
+    """Tell whether an interpreter can have an environment."""
+    if wanted := OWN_PYTHONS.get(name):
+        return _version(python)[:2] in wanted
+    return _is_new_enough(python)
+
+
+def _older_python(wanted: tuple[tuple[int, int], ...]) -> Path:
+    """Return an older interpreter: on PATH, beside it in pyenv, or from uv."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    for major, minor in wanted:
+        name = f"python{major}.{minor}"
+        found = [Path(path) for path in (shutil.which(name), shutil.which("python3")) if path]
+        found += sorted(pyenv.glob(f"{major}.{minor}.*/bin/{name}"), reverse=True)
+        for candidate in found:
+            if _version(candidate)[:2] == (major, minor):
+                return candidate
+    listed = " or ".join(f"{major}.{minor}" for major, minor in wanted)
+    try:
+        newest = ".".join(map(str, wanted[0]))
+        run(uv(), "python", "install", "--no-bin", newest, env=uv_environment())
+        find = ("python", "find", "--no-project", "--python-preference", "only-managed", newest)
+        return Path(run(uv(), *find, env=uv_environment()).strip().splitlines()[-1])
+    except SetupError:
+        raise SetupError(
+            f"This machine has no Python {listed}, and uv cannot download one."
+        ) from None
 
 
 def _python_on_path() -> Path | None:
@@ -214,8 +250,13 @@ def _python_from_debian() -> Path:
     return python
 
 
-def python() -> Path:
-    """Return an interpreter from 3.14.2: on PATH, from uv, or from Debian."""
+def python(name: str = "newest") -> Path:
+    """Return an interpreter from 3.14.2: on PATH, from uv, or from Debian.
+
+    An environment that wants an older one gets that.
+    """
+    if wanted := OWN_PYTHONS.get(name):
+        return _older_python(wanted)
     unpacked = CACHE / "debian" / "usr" / "bin" / "python3.14"
     if unpacked.exists() and _is_new_enough(unpacked):
         return unpacked
@@ -273,10 +314,10 @@ def _environment(name: str) -> Path:
     interpreter = folder / "bin" / "python"
     stamp = folder / "requirements.sha256"
     digest = hashlib.sha256("\n".join([*wanted, "--", *forced]).encode()).hexdigest()
-    usable = _is_new_enough(interpreter)
+    usable = interpreter.exists() and _serves(interpreter, name)
     if usable and stamp.exists() and stamp.read_text() == digest:
         return interpreter
-    base = python()
+    base = python(name)
     env = uv_environment()
     if not usable:
         say(f"Making the environment “{name}” with {base} (the first time takes minutes) …")

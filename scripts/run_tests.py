@@ -62,6 +62,7 @@ PROGRAMS = {
     "browser": {"chromium": "chromium fonts-ipafont-gothic"},
 }
 PYTEST_NO_TESTS = 5
+PJSUA2_MISSING = "HIKARI_PJSUA2_MISSING"
 # Suites that wait more than they compute, and how many of their tests run at a time.
 AT_ONCE = {"unit": 3, "conformance": 4, "install": 2}
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -143,6 +144,18 @@ def provide_programs(suite: str) -> str | None:
     return None
 
 
+def provide_pjsua2(home_assistant: str) -> None:
+    """Have a pjsua2 for the conformance suite, or let it say why there is none."""
+    if home_assistant != "newest":
+        # No line of the second back end depends on Home Assistant.
+        os.environ[PJSUA2_MISSING] = "it is examined beside the newest Home Assistant alone"
+        return
+    try:
+        environment.environment("pjsua2")
+    except environment.SetupError as error:
+        os.environ[PJSUA2_MISSING] = str(error).splitlines()[0]
+
+
 def run_suite(suite: str, python: Path, arguments: list[str], tally: Tally) -> None:
     """Run one suite and add what came out of it."""
     folder = ROOT / "tests" / suite
@@ -211,6 +224,8 @@ def main() -> int:
         if reason := provide_programs(suite):
             suites.remove(suite)
             tally.skipped_suites.append(f"Skipped the suite “{suite}”: {reason}.")
+    if "conformance" in suites:
+        provide_pjsua2(options.home_assistant)
     arguments = ["-p", "no:cacheprovider", "--backend", options.backend, *extra]
     if options.coverage:
         (ROOT / ".coverage").unlink(missing_ok=True)

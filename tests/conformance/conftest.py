@@ -6,16 +6,17 @@ import pytest
 
 from tests.loopback import loopback
 
-from .engine import BACKENDS, SharedEngine
+from .engine import SharedEngine, Subject, subjects
 
 __all__ = ["loopback"]
 
 
 @pytest.fixture(scope="session")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SharedEngine]]:
-    """Keep one engine of each back end for the scenarios that can share it."""
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Subject, SharedEngine]]:
+    """Keep one engine of each subject for the scenarios that can share it."""
     found = {
-        backend: SharedEngine(backend, tmp_path_factory.mktemp(backend)) for backend in BACKENDS
+        subject: SharedEngine(subject.launcher(), tmp_path_factory.mktemp(subject.backend))
+        for subject in subjects()
     }
     yield found
     for engine in found.values():

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from .catalogue import MODULES
+from .different import DIFFERENT
 from .stage import BOTH, SCENARIOS, Scenario
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
@@ -17,7 +18,7 @@ def markdown() -> str:
         for module, items in zip(MODULES, scenarios, strict=True)
     ]
     total = sum(map(len, scenarios))
-    return "\n\n".join((f"{total} scenarios.", *tables))
+    return "\n\n".join((f"{total} scenarios.", _differences(), *tables))
 
 
 def page_with_tables(page: str) -> str:
@@ -25,6 +26,19 @@ def page_with_tables(page: str) -> str:
     head, _, rest = page.partition(BEGIN)
     _, _, tail = rest.partition(END)
     return f"{head}{BEGIN}\n\n{markdown()}\n\n{END}{tail}"
+
+
+def _differences() -> str:
+    """Write which scenarios a back end decides otherwise, and why."""
+    head = ["### What pjsua2 decides otherwise", "", "| Scenario | Why |", "| --- | --- |"]
+    rows = [f"| `{name}` | {reason} |" for (_, name), reason in DIFFERENT.items()]
+    moving = [item.name for item in SCENARIOS if item.moves]
+    note = (
+        f"The {len(moving)} scenarios that move a line to the other family ("
+        + ", ".join(f"`{name}`" for name in moving)
+        + ") need a pjsua2 with IPv6."
+    )
+    return "\n".join([*head, *rows, "", note])
 
 
 def _of(module: str) -> list[Scenario]:

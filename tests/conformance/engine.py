@@ -1,6 +1,8 @@
 """One engine process for many scenarios: most of them leave nothing behind in it."""
 
+import os
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,17 +10,66 @@ import aiohttp
 
 from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher, RunningEngine
 from custom_components.hikari_denwa.telephony.engine.client import EngineClient
+from custom_components.hikari_denwa.telephony.engine.surroundings import environment_of
 from custom_components.hikari_denwa.telephony.errors import EngineStartError
+from tests.home_gateway.config import Family
 
 from . import engine_with_names
 
-BACKENDS = ("native",)
+NATIVE, PJSUA2 = "native", "pjsua2"
 END_SECONDS = 10
+CACHED_PJSUA2 = Path(__file__).parents[2] / ".cache/environments/pjsua2/bin/python"
 
 
-def launcher(backend: str) -> ChildLauncher:
-    """Return what starts an engine that knows that name."""
-    return ChildLauncher(backend=backend, script=Path(engine_with_names.__file__))
+@dataclass(frozen=True)
+class Subject:
+    """A back end, the interpreter that runs it, and the families over which it is asked.
+
+    ``both`` if it can move a line to the other family. ``missing`` says why there is no such
+    interpreter here.
+    """
+
+    backend: str
+    families: tuple[Family, ...]
+    both: bool = True
+    interpreter: str = sys.executable
+    missing: str | None = None
+
+    def launcher(self) -> ChildLauncher:
+        """Return what starts an engine that knows the name with both families."""
+        return ChildLauncher(
+            backend=self.backend,
+            interpreter=self.interpreter,
+            script=Path(engine_with_names.__file__),
+        )
+
+
+def subjects() -> list[Subject]:
+    """Return what is examined: native, and pjsua2 where there is one.
+
+    ``HIKARI_PJSUA2_PYTHON`` names an interpreter whose pjsua2 has IPv6; that of PyPI has not.
+    """
+    named = os.environ.get("HIKARI_PJSUA2_PYTHON")
+    reason = os.environ.get("HIKARI_PJSUA2_MISSING")
+    cached = CACHED_PJSUA2.exists() and not reason
+    return [
+        Subject(NATIVE, (Family.V6, Family.V4)),
+        Subject(
+            PJSUA2,
+            (Family.V6,),
+            interpreter=named or "",
+            missing=None if named else "HIKARI_PJSUA2_PYTHON names no pjsua2 that has IPv6",
+        ),
+        Subject(
+            PJSUA2,
+            (Family.V4,),
+            both=not cached,
+            interpreter=str(CACHED_PJSUA2) if cached else named or "",
+            missing=None
+            if cached or named
+            else f"no pjsua2 here: {reason or 'scripts/test conformance installs it'}",
+        ),
+    ]
 
 
 @dataclass
@@ -45,7 +96,7 @@ class SharedEngine:
     It ends by itself some seconds after its last client, and at once with this process.
     """
 
-    backend: str
+    launcher: ChildLauncher
     folder: Path
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _socket: Path = Path()
@@ -75,11 +126,15 @@ class SharedEngine:
         self._started += 1
         folder = self.folder / str(self._started)
         folder.mkdir(mode=0o700)
-        arguments = launcher(self.backend)._arguments(folder)
+        arguments = self.launcher._arguments(folder)
         self._socket = Path(arguments[arguments.index("--socket") + 1])
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+                arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment_of(arguments[0]),
             )
         assert self._process.stdout
         if not self._process.stdout.readline().startswith(b"ready"):

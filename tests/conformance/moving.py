@@ -77,19 +77,29 @@ def _family(event: RegistrationChanged) -> Family | None:
     return Family(event.family.value) if event.family else None
 
 
-@scenario("RFC 3261 §10.2; house rule (moving)", NEWEST_RINGS, registers=False, assumption=True)
+@scenario(
+    "RFC 3261 §10.2; house rule (moving)",
+    NEWEST_RINGS,
+    registers=False,
+    assumption=True,
+    moves=True,
+)
 async def moves_where_the_newest_rings(stage: Stage) -> None:
     """A gateway with one binding for an extension has one at each moment, and it rings."""
     await _moves_without_a_window(stage)
 
 
-@scenario("RFC 3261 §10.2.2; house rule (moving)", BOTH_RING, registers=False, assumption=True)
+@scenario(
+    "RFC 3261 §10.2.2; house rule (moving)", BOTH_RING, registers=False, assumption=True, moves=True
+)
 async def moves_where_both_ring(stage: Stage) -> None:
     """A gateway that keeps several bindings has one at each moment, and in the end one alone."""
     await _moves_without_a_window(stage)
 
 
-@scenario("RFC 3261 §10.2; house rule (moving)", BOTH_RING, registers=False, assumption=True)
+@scenario(
+    "RFC 3261 §10.2; house rule (moving)", BOTH_RING, registers=False, assumption=True, moves=True
+)
 async def moves_in_a_call(stage: Stage) -> None:
     """The call goes on where it began, with its sound; the next one comes over the new family."""
     await _stand(stage)
@@ -103,7 +113,9 @@ async def moves_in_a_call(stage: Stage) -> None:
     await _rings(stage, OTHER[stage.family])
 
 
-@scenario("RFC 3261 §10.2; house rule (moving)", BOTH_RING, registers=False, assumption=True)
+@scenario(
+    "RFC 3261 §10.2; house rule (moving)", BOTH_RING, registers=False, assumption=True, moves=True
+)
 async def moves_while_it_rings(stage: Stage) -> None:
     """A call that rings can be answered after the move, and hung up from here."""
     await _stand(stage)
@@ -123,6 +135,7 @@ async def moves_while_it_rings(stage: Stage) -> None:
     SECOND_REFUSED,
     registers=False,
     families=(Family.V6,),
+    moves=True,
 )
 async def refused_move_stays(stage: Stage) -> None:
     """A move that the gateway refuses is told to who wanted it; the line stands where it was."""
@@ -140,6 +153,7 @@ async def refused_move_stays(stage: Stage) -> None:
     GatewayConfig(v4_address=None),
     registers=False,
     families=(Family.V6,),
+    moves=True,
 )
 async def move_to_where_nobody_is_stays(stage: Stage) -> None:
     """A family in which the gateway does not listen leaves the line where it is."""

@@ -43,6 +43,7 @@ class Scenario:
     patience: float = PATIENCE_SECONDS
     families: tuple[Family, ...] = BOTH
     alone: bool = False
+    moves: bool = False
 
     @property
     def name(self) -> str:
@@ -69,10 +70,12 @@ def scenario(
     patience: float = PATIENCE_SECONDS,
     families: tuple[Family, ...] = BOTH,
     alone: bool = False,
+    moves: bool = False,
 ) -> Callable[[Callable[[Stage], Awaitable[None]]], Callable[[Stage], Awaitable[None]]]:
     """Make a function a scenario; unless told otherwise its line is registered when it begins.
 
-    ``alone`` gives it an engine of its own, which it may end.
+    ``alone`` gives it an engine of its own, which it may end; ``moves`` tells that the line
+    moves to the other family, which not every back end has.
     """
 
     def add(run: Callable[[Stage], Awaitable[None]]) -> Callable[[Stage], Awaitable[None]]:
@@ -86,6 +89,7 @@ def scenario(
                 patience=patience,
                 families=families,
                 alone=alone,
+                moves=moves,
             )
         )
         return run

@@ -9,31 +9,43 @@ from tests.home_gateway.config import Family
 from tests.home_gateway.gateway import HomeGateway
 
 from .catalogue import MODULES
+from .different import DIFFERENT
 from .document import PAGE, page_with_tables
-from .engine import BACKENDS, SharedEngine, Visitor, launcher
+from .engine import SharedEngine, Subject, Visitor, subjects
 from .stage import SCENARIOS, Line, Scenario, Stage
 
 
 def _cases() -> Iterator[object]:
     """Pair scenarios with back ends and families."""
-    for backend in BACKENDS:
-        for family in (Family.V6, Family.V4):
+    for subject in subjects():
+        for family in subject.families:
+            if subject.missing:
+                yield pytest.param(
+                    subject,
+                    family,
+                    None,
+                    id=f"{subject.backend}-{family}",
+                    marks=pytest.mark.skip(reason=subject.missing),
+                )
+                continue
             for item in SCENARIOS:
-                if family not in item.families:
+                if family not in item.families or (item.moves and not subject.both):
+                    continue
+                if (subject.backend, item.name) in DIFFERENT:
                     continue
                 marks = [pytest.mark.assumption] if item.assumption else []
-                name = f"{backend}-{family}-{item.name}"
-                yield pytest.param(backend, family, item, id=name, marks=marks)
+                name = f"{subject.backend}-{family}-{item.name}"
+                yield pytest.param(subject, family, item, id=name, marks=marks)
 
 
 @pytest.mark.usefixtures("loopback")
-@pytest.mark.parametrize(("backend", "family", "item"), _cases())
+@pytest.mark.parametrize(("subject", "family", "item"), _cases())
 async def test_scenario(
-    engines: dict[str, SharedEngine], backend: str, family: Family, item: Scenario
+    engines: dict[Subject, SharedEngine], subject: Subject, family: Family, item: Scenario
 ) -> None:
     """Play one scenario from its client's first word to its last."""
     async with HomeGateway(item.config) as gateway:
-        client = EngineClient(launcher(backend)) if item.alone else Visitor(engines[backend])
+        client = EngineClient(subject.launcher()) if item.alone else Visitor(engines[subject])
         await client.start()
         stage = Stage(gateway, client, family, Line(item.patience))
         try:
@@ -52,6 +64,13 @@ def test_scenarios_say_where_they_come_from() -> None:
         assert item.run.__doc__, item.name
         assert item.run.__module__ in {module.__name__ for module in MODULES}
     assert len({item.name for item in SCENARIOS}) == len(SCENARIOS)
+
+
+def test_what_is_decided_otherwise_is_little() -> None:
+    """Six scenarios at most, each of which there is, each with a sentence."""
+    assert len(DIFFERENT) <= 6
+    assert {name for _, name in DIFFERENT} <= {item.name for item in SCENARIOS}
+    assert all(reason.endswith(".") for reason in DIFFERENT.values())
 
 
 def test_page_lists_every_scenario() -> None:

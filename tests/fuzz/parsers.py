@@ -21,29 +21,6 @@ from custom_components.hikari_denwa.telephony.engine.native.rtp.rtcp import (
     ReportBlock,
     SenderInfo,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.caller_id import (
-    called_of,
-    caller_of,
-)
-from custom_components.hikari_denwa.telephony.engine.native.sip.digest import (
-    DigestClient,
-    parse_challenges,
-)
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
-    MessageError,
-    Request,
-    Response,
-    is_keep_alive,
-    parse,
-)
-from custom_components.hikari_denwa.telephony.engine.native.sip.sdp import (
-    SdpError,
-    SessionDescription,
-    agree,
-    answer,
-    offer,
-)
-from custom_components.hikari_denwa.telephony.engine.native.sip.transport import reply_destination
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     FRAME_BYTES,
     AddLine,
@@ -62,6 +39,29 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     decode,
     encode,
 )
+from custom_components.hikari_denwa.telephony.engine.sip.caller_id import (
+    called_of,
+    caller_of,
+)
+from custom_components.hikari_denwa.telephony.engine.sip.digest import (
+    DigestClient,
+    parse_challenges,
+)
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
+    MessageError,
+    Request,
+    Response,
+    is_keep_alive,
+    parse,
+)
+from custom_components.hikari_denwa.telephony.engine.sip.sdp import (
+    SdpError,
+    SessionDescription,
+    agree,
+    answer,
+    offer,
+)
+from custom_components.hikari_denwa.telephony.engine.sip.transport import reply_destination
 from custom_components.hikari_denwa.telephony.errors import ProtocolError
 from tests.unit.sip.torture_messages import TORTURE_MESSAGES
 from tests.unit.sip.views import VIEWS

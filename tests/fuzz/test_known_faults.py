@@ -2,12 +2,12 @@
 
 import pytest
 
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
+from custom_components.hikari_denwa.telephony.engine.protocol import decode
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
     MessageError,
     Response,
     parse,
 )
-from custom_components.hikari_denwa.telephony.engine.protocol import decode
 from custom_components.hikari_denwa.telephony.errors import ProtocolError
 from tests.unit.native.bench import Bench, invite
 

@@ -14,10 +14,6 @@ from custom_components.hikari_denwa.telephony.engine.native.rtp.packet import Rt
 from custom_components.hikari_denwa.telephony.engine.native.rtp.playout import PlayoutBuffer
 from custom_components.hikari_denwa.telephony.engine.native.rtp.session import RtpSession
 from custom_components.hikari_denwa.telephony.engine.native.sip.incoming import IncomingCall
-from custom_components.hikari_denwa.telephony.engine.native.sip.transport import (
-    Address,
-    UdpTransport,
-)
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     FRAME_BYTES,
     DtmfReceived,
@@ -26,6 +22,10 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     SoundFrame,
     decode,
     encode,
+)
+from custom_components.hikari_denwa.telephony.engine.sip.transport import (
+    Address,
+    UdpTransport,
 )
 from custom_components.hikari_denwa.telephony.errors import ProtocolError
 from tests.unit.native.bench import Bench, invite, within

@@ -15,20 +15,20 @@ from ipaddress import ip_address
 from typing import Any
 
 from custom_components.hikari_denwa.telephony.engine.native.sip.incoming import IncomingCall
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
-    MessageError,
-    Request,
-    Response,
-    is_keep_alive,
-    parse,
-)
-from custom_components.hikari_denwa.telephony.engine.native.sip.transport import Address
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEnded,
     CallIncoming,
     decode,
     encode,
 )
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
+    MessageError,
+    Request,
+    Response,
+    is_keep_alive,
+    parse,
+)
+from custom_components.hikari_denwa.telephony.engine.sip.transport import Address
 from custom_components.hikari_denwa.telephony.errors import TelephonyError
 from tests.unit.native.bench import ACCOUNT, CHALLENGE, GATEWAY, OFFER, Bench, FakeSound
 from tests.unit.sip.torture_messages import TORTURE_MESSAGES

@@ -14,6 +14,7 @@ from custom_components.hikari_denwa.telephony.engine.native.rtp.playout import P
 from custom_components.hikari_denwa.telephony.engine.native.rtp.session import RtpSession
 from custom_components.hikari_denwa.telephony.engine.native.sip.media import CallMedia
 from custom_components.hikari_denwa.telephony.engine.native.sip.session import Session
+from custom_components.hikari_denwa.telephony.engine.native.sip.user_agent import UserAgent
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallConnected,
     CallEnded,
@@ -133,6 +134,7 @@ async def test_calls_leave_nothing_in_memory() -> None:
                 for each in backend._lines.values():
                     await each.user_agent.idle()
             for each in backend._lines.values():
+                assert isinstance(each.user_agent, UserAgent)
                 # They hold on to a caller's call for 32 s, for another phone may answer late.
                 each.user_agent.layer.close()
             assert _of_calls() == before

@@ -14,11 +14,10 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 import pytest
 
 from custom_components.hikari_denwa.telephony.address import Endpoint, literal_family
+from custom_components.hikari_denwa.telephony.engine import agents
 from custom_components.hikari_denwa.telephony.engine import lines as lines_module
 from custom_components.hikari_denwa.telephony.engine.commands import Engine
-from custom_components.hikari_denwa.telephony.engine.native import backend as backend_module
 from custom_components.hikari_denwa.telephony.engine.native.backend import NativeBackend
-from custom_components.hikari_denwa.telephony.engine.native.sip.transport import UdpTransport
 from custom_components.hikari_denwa.telephony.engine.network import NetworkWatch, SleepWatch
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     AddLine,
@@ -27,6 +26,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     RegistrationChanged,
     RegistrationState,
 )
+from custom_components.hikari_denwa.telephony.engine.sip.transport import UdpTransport
 from custom_components.hikari_denwa.telephony.errors import NameNotResolvedError
 from custom_components.hikari_denwa.telephony.path_finder import PathFinder, Snapshot
 from tests.home_gateway import gateway as gateway_module
@@ -165,7 +165,7 @@ def play(monkeypatch: pytest.MonkeyPatch, loopback: None) -> Iterator[Play]:
         "open",
         lambda local, *_: simulation.SimulatedTransport(house, local),
     )
-    monkeypatch.setattr(backend_module, "local_address_towards", house.source)
+    monkeypatch.setattr(agents, "local_address_towards", house.source)
     monkeypatch.setattr(
         gateway_module,
         "bind_pair",

@@ -129,6 +129,13 @@ class RegistrationRefusedError(RegistrationError):
     reason = "registration_refused"
 
 
+class TooManyLinesError(RegistrationError):
+    """The back end has no room for another line."""
+
+    reason = "too_many_lines"
+    sent = False
+
+
 class CallError(TelephonyError):
     """A call cannot be placed or changed as asked."""
 
@@ -289,6 +296,12 @@ class StatusInvalidError(CallError):
     """Not a SIP status with which a call can be rejected. Placeholder: code."""
 
     reason = "status_invalid"
+
+
+class TooManyCallsError(CallError):
+    """The back end has no room for another call."""
+
+    reason = "too_many_calls"
 
 
 class SoundPortsExhaustedError(CallError):

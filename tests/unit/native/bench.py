@@ -8,26 +8,27 @@ from collections.abc import Callable
 from typing import Any
 
 from custom_components.hikari_denwa.telephony.calls import Family
+from custom_components.hikari_denwa.telephony.engine.agents import Names
 from custom_components.hikari_denwa.telephony.engine.backend import Account, Registered
 from custom_components.hikari_denwa.telephony.engine.native.rtp.payload import PayloadFormat
 from custom_components.hikari_denwa.telephony.engine.native.rtp.playout import PlayoutStatistics
 from custom_components.hikari_denwa.telephony.engine.native.rtp.session import (
     RtpStatistics,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.clock import TimerValues
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
-    Request,
-    Response,
-    parse,
-)
-from custom_components.hikari_denwa.telephony.engine.native.sip.transport import Address
-from custom_components.hikari_denwa.telephony.engine.native.sip.user_agent import Names, UserAgent
+from custom_components.hikari_denwa.telephony.engine.native.sip.user_agent import UserAgent
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEvent,
     CallQuality,
     SoundDirection,
     SoundFrame,
 )
+from custom_components.hikari_denwa.telephony.engine.sip.clock import TimerValues
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
+    Request,
+    Response,
+    parse,
+)
+from custom_components.hikari_denwa.telephony.engine.sip.transport import Address
 from custom_components.hikari_denwa.telephony.errors import RegistrationError
 
 GATEWAY: Address = ("2001:db8::1", 5060)

@@ -7,15 +7,9 @@ from dataclasses import replace
 import pytest
 
 from custom_components.hikari_denwa.telephony.calls import EndReason, Family
+from custom_components.hikari_denwa.telephony.engine import agents
 from custom_components.hikari_denwa.telephony.engine.backend import Account, Registered
-from custom_components.hikari_denwa.telephony.engine.native import backend as backend_module
 from custom_components.hikari_denwa.telephony.engine.native.backend import NativeBackend
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
-    Request,
-    Response,
-    parse,
-)
-from custom_components.hikari_denwa.telephony.engine.native.sip.uri import SipUri, host_for_uri
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEnded,
     CallEvent,
@@ -23,6 +17,12 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     SoundDirection,
     SoundFrame,
 )
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
+    Request,
+    Response,
+    parse,
+)
+from custom_components.hikari_denwa.telephony.engine.sip.uri import SipUri, host_for_uri
 from custom_components.hikari_denwa.telephony.errors import (
     CallNotRingingError,
     CallUnknownError,
@@ -38,7 +38,7 @@ LOOPBACK = {Family.IPV6: "::1", Family.IPV4: "127.0.0.1"}
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the socket of a former registration go soon."""
-    monkeypatch.setattr(backend_module, "_LINGER", 0.1)
+    monkeypatch.setattr(agents, "_LINGER", 0.1)
 
 
 class Gateway(asyncio.DatagramProtocol):

@@ -3,7 +3,7 @@
 import pytest
 
 from custom_components.hikari_denwa.telephony.calls import CallerId, CallerIdKind
-from custom_components.hikari_denwa.telephony.engine.native.sip.caller_id import (
+from custom_components.hikari_denwa.telephony.engine.sip.caller_id import (
     called_of,
     caller_of,
     is_extension,

@@ -6,8 +6,8 @@ import pytest
 
 from custom_components.hikari_denwa.telephony.engine.backend import Account
 from custom_components.hikari_denwa.telephony.engine.native.rtp.payload import PayloadFormat
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import Request
 from custom_components.hikari_denwa.telephony.engine.protocol import CallConnected, SoundCodec
+from custom_components.hikari_denwa.telephony.engine.sip.messages import Request
 
 from .bench import ACCOUNT, OFFER, Bench, invite
 from .test_incoming import talking

@@ -3,12 +3,12 @@
 import pytest
 
 from custom_components.hikari_denwa.telephony.engine.native.sip.dialog import Dialog
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
     MAX_CSEQ,
     Request,
     Response,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.uri import SipUri
+from custom_components.hikari_denwa.telephony.engine.sip.uri import SipUri
 
 from .bench import invite
 

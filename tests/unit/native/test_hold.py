@@ -7,8 +7,8 @@ import pytest
 
 from custom_components.hikari_denwa.telephony.calls import EndReason
 from custom_components.hikari_denwa.telephony.engine.native.sip.incoming import IncomingCall
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import Request, Response
 from custom_components.hikari_denwa.telephony.engine.protocol import CallEnded
+from custom_components.hikari_denwa.telephony.engine.sip.messages import Request, Response
 from custom_components.hikari_denwa.telephony.errors import CallNotConnectedError, HoldRefusedError
 
 from .bench import ACCOUNT, OFFER, Bench, invite, within

@@ -7,7 +7,6 @@ import pytest
 
 from custom_components.hikari_denwa.telephony.calls import EndReason
 from custom_components.hikari_denwa.telephony.engine.native.sip.incoming import IncomingCall
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import Request, Response
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallConnected,
     CallEnded,
@@ -16,6 +15,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     DtmfReceived,
     SoundDirection,
 )
+from custom_components.hikari_denwa.telephony.engine.sip.messages import Request, Response
 from custom_components.hikari_denwa.telephony.errors import (
     CallNotConnectedError,
     CallNotRingingError,

@@ -8,10 +8,10 @@ import pytest
 
 from custom_components.hikari_denwa.telephony.address import Endpoint
 from custom_components.hikari_denwa.telephony.calls import Family
+from custom_components.hikari_denwa.telephony.engine import agents
 from custom_components.hikari_denwa.telephony.engine import lines as lines_module
 from custom_components.hikari_denwa.telephony.engine.commands import Engine
 from custom_components.hikari_denwa.telephony.engine.lines import Timing
-from custom_components.hikari_denwa.telephony.engine.native import backend as backend_module
 from custom_components.hikari_denwa.telephony.engine.native.backend import NativeBackend
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     AddLine,
@@ -123,7 +123,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         return tuple(Endpoint(address=LITERALS[family], family=family) for family in Family)
 
     monkeypatch.setattr(lines_module, "resolve", resolve)
-    monkeypatch.setattr(backend_module, "_LINGER", 0.3)
+    monkeypatch.setattr(agents, "_LINGER", 0.3)
 
 
 @pytest.fixture

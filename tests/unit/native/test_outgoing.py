@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from custom_components.hikari_denwa.telephony.calls import EndReason
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import Request
 from custom_components.hikari_denwa.telephony.engine.native.sip.session import Session
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     CallEnded,
     CallHeld,
     CallProgress,
 )
+from custom_components.hikari_denwa.telephony.engine.sip.messages import Request
 from custom_components.hikari_denwa.telephony.errors import (
     LineBusyError,
     LineNotRegisteredError,

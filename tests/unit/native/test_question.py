@@ -8,8 +8,8 @@ import pytest
 
 from custom_components.hikari_denwa.telephony.calls import Family
 from custom_components.hikari_denwa.telephony.engine.backend import Account
-from custom_components.hikari_denwa.telephony.engine.native.sip import question
-from custom_components.hikari_denwa.telephony.engine.native.sip.question import speaks_sip
+from custom_components.hikari_denwa.telephony.engine.sip import question
+from custom_components.hikari_denwa.telephony.engine.sip.question import speaks_sip
 from custom_components.hikari_denwa.telephony.errors import GatewayUnreachableError
 from tests.home_gateway import (
     GatewayConfig,

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from custom_components.hikari_denwa.telephony.engine.backend import Registered
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import Request
-from custom_components.hikari_denwa.telephony.engine.native.sip.uri import SipUri
+from custom_components.hikari_denwa.telephony.engine.sip.messages import Request
+from custom_components.hikari_denwa.telephony.engine.sip.uri import SipUri
 from custom_components.hikari_denwa.telephony.errors import (
     CredentialsRejectedError,
     ExtensionUnavailableError,

@@ -2,13 +2,13 @@
 
 import pytest
 
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import SessionExpires
 from custom_components.hikari_denwa.telephony.engine.native.sip.session_timer import (
     SessionInterval,
     SessionTimer,
     agreed_timer,
     answer_timer,
 )
+from custom_components.hikari_denwa.telephony.engine.sip.messages import SessionExpires
 
 from .bench import FakeClock, invite
 

@@ -1,6 +1,6 @@
 """The last messages are kept; the debug log shows messages and hides credentials."""
 
-from custom_components.hikari_denwa.telephony.engine.native.sip.trace import Trace, readable
+from custom_components.hikari_denwa.telephony.engine.sip.trace import Trace, readable
 
 
 def message(method: str, number: int) -> bytes:

@@ -2,11 +2,6 @@
 
 import pytest
 
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
-    Request,
-    Response,
-    parse,
-)
 from custom_components.hikari_denwa.telephony.engine.native.sip.transactions import (
     MAX_SERVER_TRANSACTIONS,
     ClientTransaction,
@@ -19,8 +14,13 @@ from custom_components.hikari_denwa.telephony.engine.native.sip.transactions imp
     State,
     TransactionLayer,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.transport import Address
-from custom_components.hikari_denwa.telephony.engine.native.sip.uri import SipUri
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
+    Request,
+    Response,
+    parse,
+)
+from custom_components.hikari_denwa.telephony.engine.sip.transport import Address
+from custom_components.hikari_denwa.telephony.engine.sip.uri import SipUri
 
 from .bench import GATEWAY, LOCAL, FakeClock, cancel_of, invite
 

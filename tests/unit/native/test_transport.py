@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from custom_components.hikari_denwa.telephony.calls import Family
-from custom_components.hikari_denwa.telephony.engine.native.sip.transport import (
+from custom_components.hikari_denwa.telephony.engine.sip.transport import (
     Address,
     UdpTransport,
     local_address_towards,

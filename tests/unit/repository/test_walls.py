@@ -19,7 +19,7 @@ BREACHES = {
         "custom_components/hikari_denwa/line.py",
         "from .telephony.engine import native",
     ),
-    "floors-of-telephony": (f"{TELEPHONY}/engine/native/sip/uri.py", "from .... import numbers"),
+    "floors-of-telephony": (f"{TELEPHONY}/engine/sip/uri.py", "from .... import numbers"),
     "back-ends-apart": (f"{TELEPHONY}/engine/pjsua2/__init__.py", "from .. import native"),
     "gateway-apart": (
         "tests/home_gateway/message.py",

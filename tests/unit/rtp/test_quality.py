@@ -2,12 +2,9 @@
 
 import pytest
 
+from custom_components.hikari_denwa.telephony.audio.opinion import mean_opinion, r_factor
 from custom_components.hikari_denwa.telephony.engine.native.rtp.playout import PlayoutStatistics
-from custom_components.hikari_denwa.telephony.engine.native.rtp.quality import (
-    mean_opinion,
-    quality_of,
-    r_factor,
-)
+from custom_components.hikari_denwa.telephony.engine.native.rtp.quality import quality_of
 from custom_components.hikari_denwa.telephony.engine.native.rtp.reports import ReportStatistics
 from custom_components.hikari_denwa.telephony.engine.native.rtp.session import RtpStatistics
 

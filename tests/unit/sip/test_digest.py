@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from custom_components.hikari_denwa.telephony.engine.native.sip.digest import (
+from custom_components.hikari_denwa.telephony.engine.sip.digest import (
     MAX_NONCES,
     Challenge,
     DigestClient,

@@ -5,30 +5,30 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custom_components.hikari_denwa.telephony.engine.native.sip.digest import (
+from custom_components.hikari_denwa.telephony.engine.sip.digest import (
     DigestClient,
     parse_challenges,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.headers import (
+from custom_components.hikari_denwa.telephony.engine.sip.headers import (
     Headers,
     quote,
     split_list,
     unquote,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
     MessageError,
     Request,
     Response,
     parse,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.sdp import (
+from custom_components.hikari_denwa.telephony.engine.sip.sdp import (
     SdpError,
     SessionDescription,
     agree,
     answer,
     offer,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.uri import (
+from custom_components.hikari_denwa.telephony.engine.sip.uri import (
     NameAddress,
     SipUri,
     Via,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from custom_components.hikari_denwa.telephony.engine.native.sip.headers import Headers
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
+from custom_components.hikari_denwa.telephony.engine.sip.headers import Headers
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
     MAX_HEAD_BYTES,
     MAX_HEADER_FIELDS,
     MessageError,
@@ -15,7 +15,7 @@ from custom_components.hikari_denwa.telephony.engine.native.sip.messages import 
     is_keep_alive,
     parse,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.uri import SipUri
+from custom_components.hikari_denwa.telephony.engine.sip.uri import SipUri
 
 INVITE = """\
 INVITE sip:3@192.168.1.20:5062 SIP/2.0

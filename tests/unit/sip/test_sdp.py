@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from custom_components.hikari_denwa.telephony.engine.native.sip.sdp import (
+from custom_components.hikari_denwa.telephony.engine.sip.sdp import (
     BAD_ADDRESS,
     BAD_NETWORK,
     BAD_TRANSPORT,

@@ -2,14 +2,14 @@
 
 import pytest
 
-from custom_components.hikari_denwa.telephony.engine.native.sip.messages import (
+from custom_components.hikari_denwa.telephony.engine.sip.messages import (
     MessageError,
     Request,
     Response,
     parse,
 )
-from custom_components.hikari_denwa.telephony.engine.native.sip.sdp import SessionDescription
-from custom_components.hikari_denwa.telephony.engine.native.sip.uri import (
+from custom_components.hikari_denwa.telephony.engine.sip.sdp import SessionDescription
+from custom_components.hikari_denwa.telephony.engine.sip.uri import (
     NameAddress,
     OtherUri,
     SipUri,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from custom_components.hikari_denwa.telephony.engine.native.sip.uri import (
+from custom_components.hikari_denwa.telephony.engine.sip.uri import (
     NameAddress,
     OtherUri,
     SipUri,

@@ -8,12 +8,24 @@ import cmath
 import functools
 import itertools
 import math
+import sys
 from collections import deque
 from dataclasses import dataclass
 
 from ..errors import DigitsInvalidError
 from .g711 import FRAME_SAMPLES, SAMPLE_RATE, peak_of, ulaw_to_linear
 from .tones import frames, silence, sines
+
+if sys.version_info >= (3, 12):
+    from math import sumprod
+else:
+    import operator
+    from collections.abc import Iterable
+
+    def sumprod(one: Iterable[float], other: Iterable[float]) -> float:
+        """Return the sum of the products of two rows of numbers."""
+        return sum(map(operator.mul, one, other))
+
 
 _ROWS = (697, 770, 852, 941)
 _COLUMNS = (1209, 1336, 1477, 1633)
@@ -103,7 +115,7 @@ class _PairReference:
         row, column = (_Reference(hertz, _WINDOW) for hertz in _PITCHES[digit])
         self._references = (row.cosine, row.sine, column.cosine, column.sine)
         waves = (*row.waves, *column.waves)
-        gram = [[float(math.sumprod(a, b)) for b in waves] for a in waves]
+        gram = [[float(sumprod(a, b)) for b in waves] for a in waves]
         self._norms = tuple(gram[index][index] for index in range(4))
         self._inverse = _inverted(gram)
         self.row_step, self.column_step = row.step, column.step
@@ -117,11 +129,11 @@ class _PairReference:
             audioop.findfactor(window, reference) * norm
             for reference, norm in zip(self._references, self._norms, strict=True)
         ]
-        factors = [math.sumprod(row, products) for row in self._inverse]
+        factors = [sumprod(row, products) for row in self._inverse]
         return _Fit(
             row=complex(factors[0], -factors[1]) * _REFERENCE_PEAK,
             column=complex(factors[2], -factors[3]) * _REFERENCE_PEAK,
-            share=math.sumprod(factors, products) / energy,
+            share=sumprod(factors, products) / energy,
         )
 
 

@@ -17,6 +17,8 @@ from typing import Any
 MOST_CALLS = 64
 _USUAL_SETTINGS = True
 _NEEDED = ("aiohttp", "audioop")
+# What is taken down waits for answers, or aborts.
+_KEPT: list[Any] = []
 
 
 def tell(**facts: object) -> None:
@@ -52,6 +54,7 @@ def main() -> None:
 def _endpoint(pj: Any) -> Any:
     """Start the library, with everything on this thread and without a sound card."""
     endpoint = pj.Endpoint()
+    _KEPT.append(endpoint)
     endpoint.libCreate()
     config = pj.EpConfig()
     config.uaConfig.threadCnt = 0
@@ -74,6 +77,7 @@ def _transport(pj: Any, endpoint: Any, kind: int) -> int:
 def _calls(pj: Any, transport: int) -> int:
     """Count how many calls there is room for, by placing them where nobody listens."""
     account = pj.Account()
+    _KEPT.append(account)
     config = pj.AccountConfig()
     config.idUri = "sip:trial@127.0.0.1"
     config.sipConfig.transportId = transport
@@ -81,18 +85,19 @@ def _calls(pj: Any, transport: int) -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
         nobody.bind(("127.0.0.1", 0))
         target = f"sip:nobody@127.0.0.1:{nobody.getsockname()[1]}"
-        calls: list[Any] = []
+        placed = 0
         with suppress(pj.Error):
-            while len(calls) < MOST_CALLS:
-                call = pj.Call(account)
-                call.makeCall(target, pj.CallOpParam(_USUAL_SETTINGS))
-                calls.append(call)
-    return len(calls)
+            while placed < MOST_CALLS:
+                _KEPT.append(pj.Call(account))
+                _KEPT[-1].makeCall(target, pj.CallOpParam(_USUAL_SETTINGS))
+                placed += 1
+    return placed
 
 
 def _ipv6(pj: Any, endpoint: Any) -> None:
     """Make an account of IPv6 alone; raises or aborts if that cannot be."""
     account = pj.Account()
+    _KEPT.append(account)
     config = pj.AccountConfig()
     config.idUri = "sip:trial@[::1]"
     config.sipConfig.transportId = _transport(pj, endpoint, pj.PJSIP_TRANSPORT_UDP6)
@@ -109,6 +114,4 @@ if __name__ == "__main__":
         main()
     except Exception as error:  # noqa: BLE001 - whatever pjsua2 raises is told
         tell(failed=getattr(error, "reason", None) or str(error))
-    # An orderly end would wait for the transactions of the calls.
-    sys.stdout.flush()
     os._exit(0)

@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 from ....audio.dtmf import digit_frames
 from ....errors import CallNotConnectedError
-from ...protocol import FRAME_BYTES, SILENCE
+from ...protocol import FRAME_BYTES
+from ...sound_queue import SoundQueue
 from .payload import KeyEvent
 
-_QUEUE_FRAMES = 50
-_PRE_ROLL_FRAMES = 3
 _EVENT_FRAMES = 5
 # RFC 4733 §2.5.1.4: the last packet of an event is sent three times.
 _ENDS = 3
@@ -30,31 +29,25 @@ class _Tones:
 
 
 class SoundSource:
-    """Gives a frame for every period and never waits.
-
-    Sound that starts is held back for 60 ms, so that a caller who is late by less tears
-    nothing. At most a second is queued; then the oldest frame goes.
-    """
+    """Gives a frame for every period and never waits."""
 
     def __init__(self) -> None:
         """Start with nothing to say."""
-        self.dropped = 0
-        self._queue: deque[tuple[bytes, Callable[[], None] | None]] = deque()
-        self._pre_roll = _PRE_ROLL_FRAMES
+        self._queue = SoundQueue()
         self._tones: deque[_Tones] = deque()
         self._closed = False
+
+    @property
+    def dropped(self) -> int:
+        """Give how many frames overran the queue."""
+        return self._queue.dropped
 
     def queue(self, frame: bytes, on_gone: Callable[[], None] | None = None) -> None:
         """Queue 160 bytes of µ-law; raises ValueError for any other length.
 
         ``on_gone`` is called when the frame leaves the queue, whether it is sent or not.
         """
-        if len(frame) != FRAME_BYTES:
-            raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
-        if len(self._queue) == _QUEUE_FRAMES:
-            self._take()
-            self.dropped += 1
-        self._queue.append((frame, on_gone))
+        self._queue.add(frame, on_gone)
 
     def clear(self) -> None:
         """Forget what is queued, without a word."""
@@ -79,7 +72,7 @@ class SoundSource:
         Tones wait until frames leave. Queued sound is live: its time passes under tones
         and on hold as well.
         """
-        sound = self._next_queued()
+        sound = self._queue.next()
         if not leaves:
             return sound, None
         while self._tones and self._tones[0].gone.done():
@@ -94,8 +87,7 @@ class SoundSource:
 
     def pass_over(self, frames: int) -> None:
         """Let the time of queued sound pass where no frame was asked for."""
-        for _ in range(min(frames, _QUEUE_FRAMES)):
-            self._next_queued()
+        self._queue.pass_over(frames)
 
     def close(self) -> None:
         """Let those who wait for tones know that they will not leave."""
@@ -105,24 +97,6 @@ class SoundSource:
                 tones.gone.set_exception(CallNotConnectedError())
         self._tones.clear()
         self._queue.clear()
-
-    def _next_queued(self) -> bytes:
-        """Return the next queued frame once the pre-roll is over."""
-        if not self._queue:
-            self._pre_roll = _PRE_ROLL_FRAMES
-            return SILENCE
-        if self._pre_roll and len(self._queue) < _PRE_ROLL_FRAMES:
-            self._pre_roll -= 1
-            return SILENCE
-        self._pre_roll = 0
-        return self._take()
-
-    def _take(self) -> bytes:
-        """Take the oldest frame from the queue, and tell that it has gone."""
-        frame, on_gone = self._queue.popleft()
-        if on_gone is not None:
-            on_gone()
-        return frame
 
 
 def _with_events(digits: str) -> list[Sounding]:

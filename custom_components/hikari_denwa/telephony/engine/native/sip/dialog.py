@@ -5,18 +5,13 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from .messages import MAX_CSEQ, Request, Response
-from .uri import NameAddress, SipUri, Uri
+from ...sip.messages import MAX_CSEQ, Request, Response
+from ...sip.uri import NameAddress, SipUri, Uri
 
 DialogId = tuple[str, str, str]
 """Call-ID, our tag, their tag (§12)."""
 
 _NOT_IN_REQUEST_URI = ("method",)
-
-
-def new_tag() -> str:
-    """Make a tag (§19.3)."""
-    return secrets.token_hex(8)
 
 
 def new_cseq() -> int:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from .digest import DigestClient, parse_challenges, strongest
-from .messages import Request, Response
+from ...sip.binding import CHALLENGES
+from ...sip.digest import DigestClient, parse_challenges, strongest
+from ...sip.messages import Request, Response
+from ...sip.transport import Address
+from ...sip.uri import SipUri, Uri, Via
 from .transactions import (
     ClientTransaction,
     ClientUser,
@@ -14,23 +17,9 @@ from .transactions import (
     TransactionLayer,
     new_branch,
 )
-from .transport import Address
-from .uri import SipUri, Uri, Via
 
-_CHALLENGES = {
-    401: ("WWW-Authenticate", "Authorization"),
-    407: ("Proxy-Authenticate", "Proxy-Authorization"),
-}
 # Some gateways are said to answer 400 to a Via with rport (home-gateway facts §1.2).
 _RETRIED_WITHOUT_RPORT = ("REGISTER", "INVITE")
-
-
-def is_stale(response: Response) -> bool:
-    """Tell whether a challenge says that only the nonce was wrong (RFC 7616 §3.3)."""
-    if response.status not in _CHALLENGES:
-        return False
-    values = response.headers.get_all(_CHALLENGES[response.status][0])
-    return any(challenge.stale for challenge in parse_challenges(values))
 
 
 class Requester:
@@ -109,7 +98,7 @@ class Exchange:
         self._requester = requester
         self._user = user
         self._next_cseq = next_cseq
-        self._answered = dict.fromkeys(_CHALLENGES, 0)
+        self._answered = dict.fromkeys(CHALLENGES, 0)
         self._dropped_rport = False
         self._cancelled = False
         self._transaction: ClientTransaction | None = None
@@ -139,9 +128,9 @@ class Exchange:
 
     def _answer(self, response: Response) -> bool:
         """Put credentials into the request, if an answer is left to give."""
-        if response.status not in _CHALLENGES:
+        if response.status not in CHALLENGES:
             return False
-        challenged, answered = _CHALLENGES[response.status]
+        challenged, answered = CHALLENGES[response.status]
         challenge = strongest(parse_challenges(response.headers.get_all(challenged)))
         count = self._answered[response.status]
         if challenge is None or count > 1 or (count and not challenge.stale):

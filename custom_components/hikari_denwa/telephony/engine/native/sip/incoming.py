@@ -7,13 +7,14 @@ import secrets
 from ....calls import Ending, EndReason
 from ....errors import CallNotRingingError
 from ...protocol import CallIncoming
-from . import sdp
-from .caller_id import called_of, caller_of, is_extension
-from .clock import Timer
-from .dialog import Dialog, new_tag
-from .messages import Request, Response
+from ...sip import sdp
+from ...sip.caller_id import called_of, caller_of, is_extension
+from ...sip.clock import Timer
+from ...sip.manners import new_tag
+from ...sip.messages import Request, Response
+from ...sip.sdp import Refusal, SdpError
+from .dialog import Dialog
 from .repetition import Repetition
-from .sdp import Refusal, SdpError
 from .session import Session, Surroundings
 from .transactions import InviteServer
 
@@ -98,7 +99,7 @@ class IncomingCall(Session):
         except SdpError:
             body = sdp.NO_AUDIO
         if isinstance(body, Refusal):
-            self._respond(self._around.refuse(request, body, tag=self.tag))
+            self._respond(self._around.manners.refuse(request, body, tag=self.tag))
             self._end(Ending(reason=EndReason.NOT_ACCEPTABLE))
             self._over()
             raise CallNotRingingError
@@ -108,7 +109,7 @@ class IncomingCall(Session):
         """Answer with a status from 400 to 699; raises CallNotRingingError."""
         if self.ended or self._confirmed:
             raise CallNotRingingError
-        self._respond(self._around.reply(self.transaction.request, status, tag=self.tag))
+        self._respond(self._around.manners.reply(self.transaction.request, status, tag=self.tag))
         self._end(Ending(reason=reason, status=status))
         self._over()
 
@@ -131,7 +132,7 @@ class IncomingCall(Session):
             each.protocol.upper() == "SIP" and each.cause == _ANSWERED_ELSEWHERE
             for each in cancel.reasons
         )
-        self._respond(self._around.reply(self.transaction.request, 487, tag=self.tag))
+        self._respond(self._around.manners.reply(self.transaction.request, 487, tag=self.tag))
         self._end(
             Ending(reason=EndReason.ANSWERED_ELSEWHERE if elsewhere else EndReason.CALLER_GAVE_UP)
         )
@@ -139,7 +140,7 @@ class IncomingCall(Session):
 
     def _send_ringing(self) -> None:
         """Send 180."""
-        ringing = self._around.reply(self.transaction.request, 180, tag=self.tag)
+        ringing = self._around.manners.reply(self.transaction.request, 180, tag=self.tag)
         ringing.headers.set("Contact", self._around.contact)
         if not self._reliable:
             self.transaction.respond(ringing)
@@ -186,7 +187,7 @@ class IncomingCall(Session):
     def _accept_call(self, body: bytes) -> None:
         """Send 200 until it is acknowledged, and let the sound flow."""
         request = self.transaction.request
-        response = self._around.reply(request, 200, tag=self.tag)
+        response = self._around.manners.reply(request, 200, tag=self.tag)
         response.headers.set("Contact", self._around.contact)
         self._settle_timer(request, response)
         response.headers.set("Content-Type", sdp.CONTENT_TYPE)
@@ -221,7 +222,7 @@ class IncomingCall(Session):
     def _over(self) -> None:
         """See to it that the INVITE has a final response (§15.1.2)."""
         if not self._confirmed:
-            self._respond(self._around.reply(self.transaction.request, 487, tag=self.tag))
+            self._respond(self._around.manners.reply(self.transaction.request, 487, tag=self.tag))
         super()._over()
 
     def _respond(self, response: Response) -> None:

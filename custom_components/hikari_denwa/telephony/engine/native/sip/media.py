@@ -7,14 +7,11 @@ from dataclasses import replace
 from typing import Protocol
 
 from ...protocol import SoundCodec, SoundDirection, SoundFrame, SoundQuality
+from ...sip import sdp
+from ...sip.sdp import Codec, Direction, MediaDescription, Refusal, SessionDescription
 from ..rtp.payload import PayloadFormat
 from ..rtp.quality import quality_of
 from ..rtp.session import RtpStatistics
-from . import sdp
-from .sdp import Codec, Direction, MediaDescription, Refusal, SessionDescription
-
-# Any even port will do to learn whether an offer can be answered at all.
-_SOME_PORT = 10000
 
 
 class Sound(Protocol):
@@ -72,15 +69,6 @@ class OpenSound(Protocol):
         channel: int,
     ) -> Awaitable[Sound]:
         """Bind the ports; raises SoundPortsExhaustedError."""
-
-
-def refusal_of(
-    offer: bytes, local_address: str, codecs: tuple[Codec, ...] = (sdp.PCMU,)
-) -> Refusal | None:
-    """Tell why an offer cannot be answered, None when it can; SdpError when it is none."""
-    offered = SessionDescription.parse(offer)
-    answered = sdp.answer(offered, local_address, _SOME_PORT, codecs=codecs)
-    return answered if isinstance(answered, Refusal) else None
 
 
 class CallMedia:
@@ -164,6 +152,11 @@ class CallMedia:
     def quality(self) -> SoundQuality:
         """Tell how it sounds so far."""
         return quality_of(self.sound.statistics)
+
+    @property
+    def silent_for(self) -> float | None:
+        """Tell for how many seconds nothing has come, None while nothing is to come."""
+        return self.sound.statistics.silent_for
 
     def close(self) -> None:
         """Free the ports."""

@@ -7,16 +7,17 @@ from collections.abc import Callable
 
 from ....calls import Ending, EndReason
 from ...protocol import CallProgress
-from . import sdp
-from .clock import Timer
-from .dialog import Dialog, DialogId, new_cseq, new_tag
-from .ending import ending_of
+from ...sip import sdp
+from ...sip.clock import Timer
+from ...sip.ending import ending_of
+from ...sip.manners import new_tag
+from ...sip.messages import Request, Response
+from ...sip.uri import NameAddress, SipUri
+from .dialog import Dialog, DialogId, new_cseq
 from .exchange import Exchange
-from .messages import Request, Response
 from .session import Session, Surroundings
 from .session_timer import ASKED_INTERVAL, SMALLEST_INTERVAL, agreed_timer
 from .transactions import ClientUser, Failure
-from .uri import NameAddress, SipUri
 
 # Longer than §16.6's timer C, within which every proxy must hear a provisional response.
 _LONGEST_WAIT = 200.0

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ....address import literal_family
 from ....errors import (
     CredentialsRejectedError,
     ExtensionUnavailableError,
@@ -18,22 +17,29 @@ from ....errors import (
     RegistrationRefusedError,
 )
 from ...backend import Account, Registered
-from .clock import Clock, Timer
-from .dialog import new_cseq, new_tag
-from .exchange import Exchange, Requester, is_stale
-from .keepalive import Keepalive
-from .messages import Request, Response
+from ...sip.binding import (
+    LONGEST_EXPIRES,
+    address_of_record,
+    domain_in,
+    error_of,
+    granted_by,
+    listed_in,
+    refresh_after,
+    refresh_within,
+    registrar_of,
+)
+from ...sip.clock import Clock, Timer
+from ...sip.keepalive import Keepalive
+from ...sip.manners import new_tag
+from ...sip.messages import Request, Response
+from ...sip.uri import NameAddress, SipUri
+from .dialog import new_cseq
+from .exchange import Exchange, Requester
 from .transactions import ClientUser, Failure
-from .uri import NameAddress, SipUri
 
 Outcome = Registered | RegistrationError
 
-_MARGIN = 30.0
-_SHORTEST_REFRESH = 1.0
 _SPACING = 1.0
-# Sooner than timer F: while a gateway is silent, nobody can ring here.
-_REFRESH_WITHIN = 8.0
-_LONGEST_EXPIRES = 7 * 86400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,14 +82,11 @@ class Registration:
         self._address_is_ours = address_is_ours
         self._call_id = secrets.token_hex(16)
         self._keepalive = Keepalive(
-            clock,
-            requester,
-            registrar=self.registrar,
-            address_of_record=self.address_of_record,
-            finish=finish,
-            address_is_ours=address_is_ours,
-            verify=self.verify,
+            clock, ask=self._ask, address_is_ours=address_is_ours, verify=self.verify
         )
+        self._options_call_id = secrets.token_hex(16)
+        self._options_tag = new_tag()
+        self._options_cseq = new_cseq()
         self._tag = new_tag()
         self._cseq = new_cseq()
         self._attempt: _Attempt | None = None
@@ -98,17 +101,13 @@ class Registration:
 
     @property
     def registrar(self) -> SipUri:
-        """Give the Request-URI: the gateway's literal, the port only if it is not the usual."""
-        return SipUri(host=self.account.gateway, port=_unusual(self.account.port))
+        """Give the Request-URI."""
+        return registrar_of(self.account)
 
     @property
     def address_of_record(self) -> SipUri:
-        """Give our own address: the extension at the gateway."""
-        return SipUri(
-            user=self.account.extension,
-            host=self.account.gateway,
-            port=_unusual(self.account.port),
-        )
+        """Give our own address."""
+        return address_of_record(self.account)
 
     async def register(self, *, time_limit: float) -> Registered:
         """Register; raises a RegistrationError, after `time_limit` seconds at the latest."""
@@ -173,7 +172,7 @@ class Registration:
             pass
         finally:
             exchange.abandon()
-        listed = _listed(response) if response else []
+        listed = listed_in(response) if response else []
         if not any(uri.matches(self.contact) for uri in listed):
             self.verify()
 
@@ -266,6 +265,27 @@ class Registration:
         request.headers.add("Expires", str(expires))
         return request
 
+    def _ask(self) -> Callable[[], None]:
+        """Send OPTIONS to the gateway; gives what abandons it."""
+        self._options_cseq += 1
+        request = Request("OPTIONS", self.registrar)
+        headers = request.headers
+        own = NameAddress(None, self.address_of_record)
+        headers.add("Max-Forwards", "70")
+        headers.add("From", str(own.with_tag(self._options_tag)))
+        headers.add("To", str(NameAddress(None, self.registrar)))
+        headers.add("Call-ID", self._options_call_id)
+        headers.add("CSeq", f"{self._options_cseq} OPTIONS")
+        self._finish(request)
+        headers.add("Accept", "application/sdp")
+        user = ClientUser(
+            on_response=lambda response: (
+                self._keepalive.answered() if response.status >= 200 else None
+            ),
+            on_failure=lambda _: self._keepalive.failed(),
+        )
+        return self._requester.send(request, user).terminate
+
     def _next_cseq(self) -> int:
         """Count one more REGISTER: the numbers go on over all attempts (§10.2)."""
         self._cseq += 1
@@ -278,7 +298,7 @@ class Registration:
             return
         if response.status == 423 and expires and not self._lengthened:
             wanted = response.min_expires
-            if wanted and expires < wanted <= _LONGEST_EXPIRES:
+            if wanted and expires < wanted <= LONGEST_EXPIRES:
                 self._lengthened = True
                 self._expires = wanted
                 self._send(wanted, attempt.limit, done)
@@ -289,7 +309,12 @@ class Registration:
             done(self._bound(response, expires))
         else:
             self.registered = None
-            error = self._error_of(response, credentials_sent=asked)
+            error = error_of(
+                response,
+                self.account,
+                credentials_sent=asked,
+                was_registered=self.was_registered,
+            )
             if isinstance(error, CredentialsRejectedError | ExtensionUnavailableError):
                 # Nothing of ours is there to be removed, and no more is to be asked.
                 self._may_be_bound = False
@@ -297,42 +322,31 @@ class Registration:
 
     def _bound(self, response: Response, expires: int) -> Outcome:
         """Take a 200: for how long, and when to come again."""
-        granted = self._granted(response, expires)
+        granted = granted_by(response, self.contact, expires)
         if expires and not granted:
             self.registered = None
             return RegistrationRefusedError(code=str(response.status), phrase=response.reason)
         registered = Registered(
-            local_address=self.contact.host, expires=granted, domain=_domain(response)
+            local_address=self.contact.host, expires=granted, domain=domain_in(response)
         )
         if expires == 0:
             self.registered = None
             return registered
         self.registered = registered
-        self.others = tuple(uri for uri in _listed(response) if not uri.matches(self.contact))
+        self.others = tuple(uri for uri in listed_in(response) if not uri.matches(self.contact))
         self.was_registered = True
-        delay = min(granted / 2, max(granted - _MARGIN, granted / 3))
         self._refresh = self._clock.call_later(
-            max(delay, _SHORTEST_REFRESH), lambda: self._refresh_now(granted)
+            refresh_after(granted), lambda: self._refresh_now(granted)
         )
         self._keepalive.start()
         return registered
-
-    def _granted(self, response: Response, expires: int) -> int:
-        """Read how long the binding lives: of our Contact, else of the response (§10.2.4)."""
-        contacts = response.contacts
-        for contact in contacts if contacts != "*" else []:
-            text = contact.parameter("expires") or ""
-            if contact.uri.matches(self.contact) and text.isascii() and text.isdigit():
-                return min(int(text[:9]), _LONGEST_EXPIRES)
-        return min(expires if response.expires is None else response.expires, _LONGEST_EXPIRES)
 
     def _refresh_now(self, granted: int) -> None:
         """Register again, in time for a failure to be told before the binding ends."""
         if not self._address_is_ours():
             self.lost(self._unreachable())
             return
-        limit = min(_REFRESH_WITHIN, max(granted / 2, _SHORTEST_REFRESH))
-        self._begin(self._expires, limit, self._refreshed)
+        self._begin(self._expires, refresh_within(granted), self._refreshed)
 
     def _refreshed(self, outcome: Outcome) -> None:
         """Tell what became of a refresh."""
@@ -371,49 +385,3 @@ class Registration:
             self._attempt.limit.cancel()
             self._attempt.exchange.abandon()
             self._attempt = None
-
-    def _error_of(self, response: Response, *, credentials_sent: bool) -> RegistrationError:
-        """Say why the gateway refuses (facts §1.2, §5).
-
-        401 and 407 that stand after our answer mean a wrong user ID or password, unless it is
-        the nonce that is called stale once more. A 403 after our answer does, too, as long as
-        these credentials have never served: a line that they did register has lost its
-        extension, to another device or at the gateway's own pages. So has one that is refused
-        without having been asked for credentials.
-        """
-        account = self.account
-        match response.status:
-            case 401 | 407 if credentials_sent and not is_stale(response):
-                return CredentialsRejectedError(user_id=account.user_id)
-            case 403 if credentials_sent and not self.was_registered:
-                return CredentialsRejectedError(user_id=account.user_id)
-            case 403 | 404:
-                return ExtensionUnavailableError(
-                    extension=account.extension, code=str(response.status)
-                )
-        error = RegistrationRefusedError(code=str(response.status), phrase=response.reason)
-        error.retry_after = response.retry_after
-        return error
-
-
-def _listed(response: Response) -> list[SipUri]:
-    """Give the contacts that a 200 lists as bound (§10.3, step 8)."""
-    contacts = response.contacts
-    if contacts == "*" or not 200 <= response.status < 300:
-        return []
-    return [
-        contact.uri
-        for contact in contacts
-        if isinstance(contact.uri, SipUri) and contact.parameter("expires") != "0"
-    ]
-
-
-def _domain(response: Response) -> str | None:
-    """Give the domain of the identities that a registrar gives us (RFC 7315 §4.1)."""
-    hosts = (each.uri.host for each in response.associated if isinstance(each.uri, SipUri))
-    return next((host for host in hosts if literal_family(host) is None), None)
-
-
-def _unusual(port: int) -> int | None:
-    """Give a port that has to be written."""
-    return None if port == 5060 else port

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .clock import Clock, Timer, TimerValues
+from ...sip.clock import Clock, Timer, TimerValues
 
 
 class Repetition:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ....calls import Ending, EndReason, Family
-from ....errors import CallNotConnectedError, HoldRefusedError
+from ....errors import CallNotConnectedError, CallNotRingingError, HoldRefusedError
 from ...protocol import (
     CallConnected,
     CallEnded,
@@ -24,20 +24,19 @@ from ...protocol import (
     SoundPlayed,
     SoundQuality,
 )
-from . import sdp
-from .clock import Clock, TimerValues
+from ...sip import sdp
+from ...sip.clock import Clock, TimerValues
+from ...sip.manners import Manners
+from ...sip.messages import Request, Response
+from ...sip.sdp import Refusal, SdpError
+from ...sip.watch import SoundWatch
 from .dialog import Dialog, DialogId
 from .exchange import Exchange, Requester
 from .media import CallMedia, OpenSound
-from .messages import Request, Response
 from .repetition import Repetition
-from .sdp import Refusal, SdpError
 from .session_timer import SessionTimer, agreed_timer, answer_timer
 from .transactions import ClientUser, Failure, ServerTransaction
-from .watch import SoundWatch
 
-_KEYS = frozenset("0123456789*#ABCD")
-_DTMF_TYPES = ("application/dtmf-relay", "application/dtmf")
 # §14.1: whoever chose the Call-ID waits 2.1-4 s after a 491, the other up to 2 s.
 _GLARE_OF_CALLER = (2.1, 4.0)
 _GLARE_OF_CALLEE = (0.0, 2.0)
@@ -51,6 +50,7 @@ class Surroundings(Protocol):
 
     clock: Clock
     values: TimerValues
+    manners: Manners
     requester: Requester
     line: str
     family: Family
@@ -59,14 +59,6 @@ class Surroundings(Protocol):
     gateway_address: str
     codecs: tuple[sdp.Codec, ...]
     open_sound: OpenSound
-
-    def reply(
-        self, request: Request, status: int, reason: str | None = None, *, tag: str | None = None
-    ) -> Response:
-        """Make a response with the headers that it needs."""
-
-    def refuse(self, request: Request, refusal: Refusal, *, tag: str | None = None) -> Response:
-        """Make the response to an offer that cannot be answered, with its Warning."""
 
     def finish(self, request: Request) -> None:
         """Give a request of ours the headers that all of its kind have."""
@@ -188,6 +180,20 @@ class Session(ABC):
         await self._media.sound.send_digits(digits)
 
     @property
+    def rings(self) -> bool:
+        """Tell whether the call can be answered or rejected."""
+        return False
+
+    async def answer(self) -> None:
+        """Answer with 200; raises CallNotRingingError, SoundPortsExhaustedError."""
+        raise CallNotRingingError
+
+    def reject(self, status: int) -> None:
+        """Answer with a status from 400 to 699; raises CallNotRingingError."""
+        del status
+        raise CallNotRingingError
+
+    @property
     def line(self) -> str:
         """Give the line that the call is on."""
         return self._around.line
@@ -234,18 +240,18 @@ class Session(ABC):
             return
         match request.method:
             case "BYE":
-                transaction.respond(self._around.reply(request, 200))
+                transaction.respond(self._around.manners.reply(request, 200))
                 self._hung_up_there(dialog)
             case "INVITE" | "UPDATE" if not self.ended:
                 self._renegotiate(transaction, dialog)
             case "INFO" if not self.ended:
                 transaction.respond(self._take_info(request))
             case "PRACK" if self._takes_prack(request):
-                transaction.respond(self._around.reply(request, 200))
+                transaction.respond(self._around.manners.reply(request, 200))
             case "OPTIONS":
-                transaction.respond(self._around.reply(request, 200))
+                transaction.respond(self._around.manners.reply(request, 200))
             case _:
-                transaction.respond(self._around.reply(request, 481))
+                transaction.respond(self._around.manners.reply(request, 481))
 
     def acknowledge(self, ack: Request) -> None:
         """Take the ACK of a 2xx of ours."""
@@ -379,7 +385,7 @@ class Session(ABC):
 
     def _later(self, request: Request) -> Response:
         """Refuse a request that comes out of turn."""
-        response = self._around.reply(request, 500)
+        response = self._around.manners.reply(request, 500)
         response.headers.add("Retry-After", str(random.randrange(1, 10)))  # noqa: S311 - a delay
         return response
 
@@ -391,7 +397,7 @@ class Session(ABC):
             transaction.respond(self._later(request))
             return
         if (invite or request.body) and self._offer_is_open():
-            transaction.respond(self._around.reply(request, 491))
+            transaction.respond(self._around.manners.reply(request, 491))
             return
         if request.body and (self._media is None or self._media.remote is None):
             transaction.respond(self._later(request))
@@ -402,7 +408,7 @@ class Session(ABC):
             return
         dialog.refresh_target(request)
         self._far_allows = request.allow or self._far_allows
-        response = self._around.reply(request, 200)
+        response = self._around.manners.reply(request, 200)
         response.headers.set("Contact", self._around.contact)
         self._settle_timer(request, response)
         if body:
@@ -424,9 +430,9 @@ class Session(ABC):
         try:
             answered = media.answer(request.body)
         except SdpError:
-            return self._around.reply(request, 400)
+            return self._around.manners.reply(request, 400)
         if isinstance(answered, Refusal):
-            return self._around.refuse(request, answered)
+            return self._around.manners.refuse(request, answered)
         return answered
 
     def _offer_is_open(self) -> bool:
@@ -486,18 +492,10 @@ class Session(ABC):
 
     def _take_info(self, request: Request) -> Response:
         """Answer an INFO; one that carries a key is a key pressed there."""
-        if not request.body:
-            return self._around.reply(request, 200)
-        if request.content_type not in _DTMF_TYPES:
-            response = self._around.reply(request, 415)
-            response.headers.set("Accept", ", ".join(_DTMF_TYPES))
-            return response
-        text = request.body[:64].decode("ascii", errors="replace").upper()
-        lines = [line.partition("=") for line in text.split()]
-        signals = [value for name, _, value in lines if name == "SIGNAL"] or [text.strip()]
-        if signals[0] in _KEYS:
-            self._on_digit(signals[0])
-        return self._around.reply(request, 200)
+        response, key = self._around.manners.take_info(request)
+        if key:
+            self._on_digit(key)
+        return response
 
     def _settle_timer(self, request: Request, response: Response) -> None:
         """Put the session timer that a request asks for into its 2xx, and start it."""

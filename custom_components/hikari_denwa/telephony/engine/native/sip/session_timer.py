@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .clock import Clock, Timer
-from .messages import Request, Response, SessionExpires
+from ...sip.clock import Clock, Timer
+from ...sip.messages import Request, Response, SessionExpires
 
 # §4, §7.1: what we ask for, and the least that we may be asked to take as callers.
 ASKED_INTERVAL = 1800

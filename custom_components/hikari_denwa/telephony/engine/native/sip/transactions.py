@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
-from .clock import Clock, Timer, TimerValues
-from .messages import Request, Response
-from .transport import Address, reply_destination
-from .uri import Via
+from ...sip.clock import Clock, Timer, TimerValues
+from ...sip.messages import Request, Response
+from ...sip.transport import Address, reply_destination
+from ...sip.uri import Via
 
 Send = Callable[[bytes, Address], None]
 Key = tuple[str, ...]

@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Protocol
 
 from ....calls import EndReason
 from ....errors import LineBusyError, LineNotRegisteredError, RegistrationError
+from ...agents import Names
 from ...backend import Account, PlacedCall, Registered
 from ...protocol import CallEvent, SoundFrame
-from . import sdp
-from .clock import Clock, TimerValues
-from .dialog import DialogId, new_tag
-from .digest import DigestClient
+from ...sip import sdp
+from ...sip.clock import Clock, TimerValues
+from ...sip.digest import DigestClient
+from ...sip.manners import CALLS_WAITING, Manners, new_tag
+from ...sip.messages import MessageError, Request, Response, is_keep_alive, parse
+from ...sip.trace import Trace, readable
+from ...sip.transport import Address, reply_destination
+from ...sip.uri import NameAddress, SipUri
+from .dialog import DialogId
 from .exchange import Requester
 from .incoming import IncomingCall
-from .media import OpenSound, refusal_of
-from .messages import MessageError, Request, Response, is_keep_alive, parse
+from .media import OpenSound
 from .outgoing import OutgoingCall
 from .registration import Registration
-from .sdp import Refusal, SdpError
 from .session import Session
-from .trace import Trace, readable
 from .transactions import InviteServer, ServerTransaction, TransactionLayer
-from .transport import Address, reply_destination
-from .uri import NameAddress, OtherUri, SipUri, host_for_uri
-
-VERSION = "0.1.0"
-USER_AGENT = f"hikari-denwa/{VERSION}"
-ALLOWED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "INFO")
-KNOWN = frozenset((*ALLOWED, "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"))
-EXTENSIONS = ("timer",)
-# The call that goes on and the one that waits.
-_CALLS_WAITING = 2
-# Answered by what they are about, not by 405: the subscription or the transfer is refused.
-_REFUSED = {"NOTIFY": 481, "REFER": 603}
-_WITH_CONTACT = frozenset(("INVITE", "UPDATE"))
 
 _SIP_VERSION = b"SIP/"
 
@@ -61,18 +49,6 @@ class Listener(Protocol):
 
     def sound(self, frame: SoundFrame) -> None:
         """Hear the sound of a call."""
-
-
-class Names:
-    """Gives calls names and sound channels that no other call of the back end has."""
-
-    def __init__(self) -> None:
-        """Start with channel 1."""
-        self._channels: Iterator[int] = itertools.cycle(range(1, 0x10000))
-
-    def next(self) -> tuple[str, int]:
-        """Give the name and the channel of a new call."""
-        return secrets.token_hex(8), next(self._channels)
 
 
 class UserAgent:
@@ -103,6 +79,7 @@ class UserAgent:
         self.values = values or TimerValues()
         self.local_address = local[0]
         self.codecs = sdp.codecs_named(account.codecs)
+        self.manners = Manners(account.extension, local, self.codecs)
         self.gateway_address = account.gateway
         self.open_sound = open_sound
         self.layer = TransactionLayer(
@@ -133,7 +110,6 @@ class UserAgent:
         )
         self._listener = listener
         self._names = names
-        self._warn_agent = f"{host_for_uri(local[0])}:{local[1]}"
         self._sessions: list[Session] = []
         self._by_dialog: dict[DialogId, Session] = {}
         self._received_at = 0.0
@@ -217,34 +193,9 @@ class UserAgent:
             session.abort()
         self.layer.close()
 
-    def reply(
-        self, request: Request, status: int, reason: str | None = None, *, tag: str | None = None
-    ) -> Response:
-        """Make a response with the headers that its status and method want."""
-        response = request.reply(status, reason, to_tag=tag or new_tag())
-        success = 200 <= status < 300 and request.method in (*_WITH_CONTACT, "OPTIONS")
-        if success or status == 405:
-            response.headers.add("Allow", ", ".join(ALLOWED))
-        if success:
-            response.headers.add("Supported", ", ".join(EXTENSIONS))
-        if status == 415 or (success and request.method == "OPTIONS"):
-            response.headers.add("Accept", sdp.CONTENT_TYPE)
-        return response
-
-    def refuse(self, request: Request, refusal: Refusal, *, tag: str | None = None) -> Response:
-        """Make the response to an offer that cannot be answered, with its Warning."""
-        response = self.reply(request, refusal.status, tag=tag)
-        response.headers.add("Warning", refusal.warning(self._warn_agent))
-        return response
-
     def finish(self, request: Request) -> None:
         """Give a request of ours the headers that all of its kind have."""
-        if request.method in _WITH_CONTACT:
-            request.headers.set("Contact", self.contact)
-            request.headers.set("Supported", ", ".join(EXTENSIONS))
-        if request.method in (*_WITH_CONTACT, "REGISTER"):
-            request.headers.set("Allow", ", ".join(ALLOWED))
-        request.headers.set("User-Agent", USER_AGENT)
+        self.manners.finish(request, self.contact)
 
     def tell(self, event: CallEvent) -> None:
         """Pass an event on."""
@@ -302,55 +253,23 @@ class UserAgent:
         if request.method == "CANCEL":
             self._cancel(transaction)
             return
-        if refusal := self._refusal(request):
+        if refusal := self.manners.refusal(request):
             transaction.respond(refusal)
         elif request.to.tag is not None:
             self._within_dialog(transaction)
         elif isinstance(transaction, InviteServer):
             self._invite(transaction)
         elif request.method == "OPTIONS":
-            transaction.respond(self.reply(request, 486 if self.busy else 200))
+            transaction.respond(self.manners.reply(request, 486 if self.busy else 200))
         else:
-            transaction.respond(self.reply(request, 481))
-
-    def _refusal(self, request: Request) -> Response | None:
-        """Give the response to a request that cannot be worked on, in the order of §8.2."""
-        if request.method in _REFUSED:
-            return self.reply(request, _REFUSED[request.method])
-        if request.method not in ALLOWED:
-            return self.reply(request, 405 if request.method in KNOWN else 501)
-        if isinstance(request.uri, OtherUri):
-            return self.reply(request, 416)
-        outside = request.to.tag is None and request.method in ("INVITE", "OPTIONS")
-        if outside and request.uri.user not in (None, self.account.extension):
-            return self.reply(request, 404)
-        if unknown := [tag for tag in request.require if tag not in _extensions(request)]:
-            response = self.reply(request, 420)
-            response.headers.add("Unsupported", ", ".join(unknown))
-            return response
-        if request.method == "INVITE" and not _takes_descriptions(request):
-            return self.reply(request, 406)
-        return self._content_refusal(request)
-
-    def _content_refusal(self, request: Request) -> Response | None:
-        """Refuse a body that cannot be read (§8.2.3)."""
-        if not request.body or request.method not in _WITH_CONTACT:
-            return None
-        encodings = [each for each in request.headers.tokens("Content-Encoding") if each]
-        if any(each.lower() != "identity" for each in encodings):
-            response = self.reply(request, 415)
-            response.headers.add("Accept-Encoding", "identity")
-            return response
-        if request.content_type != sdp.CONTENT_TYPE:
-            return self.reply(request, 415)
-        return None
+            transaction.respond(self.manners.reply(request, 481))
 
     def _within_dialog(self, transaction: ServerTransaction) -> None:
         """Find the call of a request by Call-ID and both tags (§12.2.2)."""
         if session := self._session_of(transaction.request):
             session.receive(transaction)
         else:
-            transaction.respond(self.reply(transaction.request, 481))
+            transaction.respond(self.manners.reply(transaction.request, 481))
 
     def _session_of(self, request: Request) -> Session | None:
         """Find the call of a request."""
@@ -366,7 +285,7 @@ class UserAgent:
         request = transaction.request
         invite = self.layer.invite_cancelled_by(request)
         if invite is None:
-            transaction.respond(self.reply(request, 481))
+            transaction.respond(self.manners.reply(request, 481))
             return
         call = next(
             (
@@ -376,7 +295,7 @@ class UserAgent:
             ),
             None,
         )
-        transaction.respond(self.reply(request, 200, tag=call.tag if call else None))
+        transaction.respond(self.manners.reply(request, 200, tag=call.tag if call else None))
         if call:
             call.cancelled(request)
 
@@ -384,18 +303,11 @@ class UserAgent:
         """Let a call ring, unless it cannot be answered anyway."""
         request = transaction.request
         running = sum(not session.ended for session in self._sessions)
-        if running >= (_CALLS_WAITING if self.account.call_waiting else 1):
-            transaction.respond(self.reply(request, 486))
+        if running >= (CALLS_WAITING if self.account.call_waiting else 1):
+            transaction.respond(self.manners.reply(request, 486))
             return
-        try:
-            refusal = (
-                refusal_of(request.body, self.local_address, self.codecs) if request.body else None
-            )
-        except SdpError:
-            transaction.respond(self.reply(request, 400))
-            return
-        if refusal:
-            transaction.respond(self.refuse(request, refusal))
+        if refusal := self.manners.offer_refusal(request):
+            transaction.respond(refusal)
             return
         name, channel = self._names.next()
         call = IncomingCall(self, transaction, call=name, channel=channel)
@@ -403,19 +315,3 @@ class UserAgent:
         for dialog in call.dialog_ids:
             self.adopt(dialog, call)
         call.ring(self._received_at)
-
-
-def _extensions(request: Request) -> tuple[str, ...]:
-    """Give the extensions that a request may require.
-
-    Reliable provisionals only for an INVITE with an offer: without one the first of
-    them would have to carry ours (RFC 3262 §5), before anybody has answered.
-    """
-    return (*EXTENSIONS, "100rel") if request.method == "INVITE" and request.body else EXTENSIONS
-
-
-def _takes_descriptions(request: Request) -> bool:
-    """Tell whether Accept lets us answer with a session description (§20.1)."""
-    accepted = [each.partition(";")[0] for each in request.headers.tokens("Accept")]
-    types = {"".join(each.split()).lower() for each in accepted}
-    return not types or not types.isdisjoint((sdp.CONTENT_TYPE, "application/*", "*/*"))

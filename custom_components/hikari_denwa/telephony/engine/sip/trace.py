@@ -6,7 +6,7 @@ import itertools
 import re
 from collections import deque
 
-from ...protocol import TracedMessage
+from ..protocol import TracedMessage
 
 _CREDENTIALS = re.compile(r"(?im)^((?:proxy-)?authorization[ \t]*:).*(?:\r?\n[ \t].*)*")
 _METHOD = re.compile(rb"(?i)\ncseq[ \t]*:[ \t]*[0-9]+[ \t]+([a-z]+)")

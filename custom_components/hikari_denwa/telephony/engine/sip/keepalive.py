@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 
 from .clock import Clock, Timer
-from .dialog import new_cseq, new_tag
-from .exchange import Requester
-from .messages import Request, Response
-from .transactions import ClientTransaction, ClientUser, Failure
-from .uri import NameAddress, SipUri
 
 # As often as Asterisk's qualify, which gateways are known to stand.
 INTERVAL = 25.0
@@ -31,27 +25,18 @@ class Keepalive:
     def __init__(
         self,
         clock: Clock,
-        requester: Requester,
         *,
-        registrar: SipUri,
-        address_of_record: SipUri,
-        finish: Callable[[Request], None],
+        ask: Callable[[], Callable[[], None]],
         address_is_ours: Callable[[], bool],
         verify: Callable[[], None],
     ) -> None:
-        """Take whom to ask and in whose name; `finish` adds the headers of all requests."""
+        """Take what sends OPTIONS: `ask` gives what abandons it, and `answered` is told."""
         self._clock = clock
-        self._requester = requester
-        self._registrar = registrar
-        self._own = address_of_record
-        self._finish = finish
+        self._send = ask
         self._address_is_ours = address_is_ours
         self._verify = verify
-        self._call_id = secrets.token_hex(16)
-        self._tag = new_tag()
-        self._cseq = new_cseq()
         self._timer: Timer | None = None
-        self._asking: ClientTransaction | None = None
+        self._abandon: Callable[[], None] | None = None
         self._answers = False
         self._silences = 0
 
@@ -69,42 +54,32 @@ class Keepalive:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if self._asking:
-            self._asking.terminate()
-            self._asking = None
+        if self._abandon:
+            abandon, self._abandon = self._abandon, None
+            abandon()
+
+    def answered(self) -> None:
+        """Go on after a final response."""
+        if self._abandon is None:
+            return
+        self._answers = True
+        self._silences = 0
+        self._abandon = None
+        self.start()
+
+    def failed(self) -> None:
+        """Take an ICMP error for what it says."""
+        if self._abandon is not None:
+            self._abandon = None
+            self._verify_now()
 
     def _ask(self) -> None:
         """Send OPTIONS, unless we have moved."""
         if not self._address_is_ours():
             self._verify_now()
             return
-        self._cseq += 1
-        request = Request("OPTIONS", self._registrar)
-        headers = request.headers
-        headers.add("Max-Forwards", "70")
-        headers.add("From", str(NameAddress(None, self._own).with_tag(self._tag)))
-        headers.add("To", str(NameAddress(None, self._registrar)))
-        headers.add("Call-ID", self._call_id)
-        headers.add("CSeq", f"{self._cseq} OPTIONS")
-        self._finish(request)
-        headers.add("Accept", "application/sdp")
         self._timer = self._clock.call_later(ANSWER_WITHIN, self._silent)
-        user = ClientUser(on_response=self._answered, on_failure=self._failed)
-        self._asking = self._requester.send(request, user)
-
-    def _answered(self, response: Response) -> None:
-        """Go on after a final response."""
-        if response.status < 200:
-            return
-        self._answers = True
-        self._silences = 0
-        self._asking = None
-        self.start()
-
-    def _failed(self, _: Failure) -> None:
-        """Take an ICMP error for what it says."""
-        self._asking = None
-        self._verify_now()
+        self._abandon = self._send()
 
     def _silent(self) -> None:
         """Take silence for a sign of trouble from those who were not silent before."""

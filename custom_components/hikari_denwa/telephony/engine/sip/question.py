@@ -6,17 +6,15 @@ import asyncio
 import secrets
 from contextlib import suppress
 
-from ....errors import RegistrationError
-from ...backend import Account
-from .dialog import new_cseq, new_tag
-from .digest import DigestClient
-from .exchange import Requester
+from ...errors import RegistrationError
+from ..backend import Account
+from .binding import address_of_record, registrar_of
+from .manners import USER_AGENT, new_tag
 from .messages import MessageError, Request, Response, parse
-from .transactions import ClientUser, TransactionLayer
+from .own_requests import OwnRequests
 from .transport import Address, UdpTransport, local_address_towards
-from .uri import NameAddress, SipUri
+from .uri import NameAddress
 
-_USUAL_PORT = 5060
 _OPTIONS = "OPTIONS"
 _REGISTER = "REGISTER"
 
@@ -54,65 +52,35 @@ async def _ask_over(
     transport: UdpTransport, account: Account, request: Request, time_limit: float
 ) -> float | None:
     """Ask from a socket that is open."""
-    loop = asyncio.get_running_loop()
-    answered: asyncio.Future[bool] = loop.create_future()
-
-    def settle(*, there: bool) -> None:
-        """Take the first word."""
-        if not answered.done():
-            answered.set_result(there)
-
-    layer = TransactionLayer(
-        loop,
-        transport.send,
-        local=transport.local,
-        on_request=lambda _: None,
-        on_ack=lambda _: None,
-    )
+    gateway = account.gateway, account.port
+    requests = OwnRequests(transport.local, lambda datagram: transport.send(datagram, gateway))
 
     def receive(datagram: bytes, _source: Address, _at: float) -> None:
         """Take a response; the gateway has nothing to ask us here."""
         with suppress(MessageError):
             if isinstance(message := parse(datagram), Response):
-                layer.receive_response(message)
+                requests.take(message)
 
     transport.on_datagram = receive
-    transport.on_unreachable = layer.unreachable
-    requester = Requester(
-        layer,
-        local=transport.local,
-        gateway=(account.gateway, account.port),
-        digest=DigestClient("", ""),
-    )
+    transport.on_unreachable = requests.fail
+    loop = asyncio.get_running_loop()
     began = loop.time()
-    requester.send(
-        request,
-        ClientUser(
-            on_response=lambda response: settle(there=True) if response.status >= 200 else None,
-            on_failure=lambda _: settle(there=False),
-        ),
-    )
-    try:
-        async with asyncio.timeout(time_limit):
-            return loop.time() - began if await answered else None
-    except TimeoutError:
-        return None
-    finally:
-        layer.close()
+    response = await requests.ask(request, time_limit=time_limit)
+    return loop.time() - began if response else None
 
 
 def _request(account: Account, method: str) -> Request:
     """Make the request, in the name of the extension."""
-    port = None if account.port == _USUAL_PORT else account.port
-    gateway = SipUri(host=account.gateway, port=port)
-    own = SipUri(user=account.extension, host=account.gateway, port=port)
+    gateway = registrar_of(account)
+    own = address_of_record(account)
     request = Request(method, gateway)
     headers = request.headers
     headers.add("Max-Forwards", "70")
     headers.add("From", str(NameAddress(None, own).with_tag(new_tag())))
     headers.add("To", str(NameAddress(None, own if method == _REGISTER else gateway)))
     headers.add("Call-ID", secrets.token_hex(16))
-    headers.add("CSeq", f"{new_cseq()} {method}")
+    headers.add("CSeq", f"1 {method}")
+    headers.add("User-Agent", USER_AGENT)
     if method == _OPTIONS:
         headers.add("Accept", "application/sdp")
     return request

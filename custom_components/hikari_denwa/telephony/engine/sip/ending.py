@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....calls import Ending, EndReason
+from ...calls import Ending, EndReason
 from .messages import Response
 
 _BY_STATUS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ....calls import CallerId, CallerIdKind
+from ...calls import CallerId, CallerIdKind
 from .messages import MessageError, Request
 from .uri import NameAddress, OtherUri, Uri
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 
-from ....calls import Family
-from ....errors import GatewayUnreachableError
+from ...calls import Family
+from ...errors import GatewayUnreachableError
 from .messages import Request
 
 Address = tuple[str, int]
@@ -25,6 +25,9 @@ _EXPEDITED_FORWARDING = 0xB8
 # linux/in6.h, RFC 5014: a privacy address is given up within a day, a registration is not.
 _IPV6_ADDR_PREFERENCES = 72
 _IPV6_PREFER_SRC_PUBLIC = 0x0002
+# linux/in.h and in6.h; the socket module names them from Python 3.14 on.
+_IP_RECVERR = 11
+_IPV6_RECVERR = 25
 
 
 def local_address_towards(gateway: str, port: int, family: Family) -> str:
@@ -184,9 +187,9 @@ def _ask_for_errors(sock: socket.socket, family: Family) -> None:
         return
     with suppress(OSError):
         if family is Family.IPV6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVERR, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
         else:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_RECVERR, 1)
+            sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
 
 
 def _mark_expedited(sock: socket.socket, family: Family) -> None:

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
-from ...protocol import SoundQuality
+from ..protocol import SoundQuality
 from .clock import Clock, Timer
-from .media import CallMedia
 
 _TICK_SECONDS = 2.0
 _TICKS_PER_QUALITY = 5
 # Neither sound nor a report for so long: whoever was there has gone. Pauses of speech are sent
 # as sound or comfort noise; no fact tells that gateways end such a call themselves (§8.1).
 MEDIA_TIMEOUT_SECONDS = 30.0
+
+
+class WatchedSound(Protocol):
+    """The sound of a call as far as it is watched."""
+
+    @property
+    def held(self) -> bool:
+        """Tell whether nothing is to be missed: the call is on hold."""
+
+    @property
+    def quality(self) -> SoundQuality:
+        """Tell how it sounds so far."""
+
+    @property
+    def silent_for(self) -> float | None:
+        """Tell for how many seconds nothing has come, None while nothing is to come."""
 
 
 class SoundWatch:
@@ -24,7 +40,7 @@ class SoundWatch:
     def __init__(
         self,
         clock: Clock,
-        media: CallMedia,
+        media: WatchedSound,
         *,
         on_quality: Callable[[SoundQuality], None],
         on_timeout: Callable[[], None],
@@ -51,7 +67,7 @@ class SoundWatch:
             self._on_quality(self._media.quality)
         if self._media.held:
             self._resumed_at = self._clock.time()
-        silent_for = self._media.sound.statistics.silent_for
+        silent_for = self._media.silent_for
         if silent_for is None:
             return
         watched = self._clock.time() - self._resumed_at

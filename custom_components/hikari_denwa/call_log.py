@@ -11,7 +11,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 from homeassistant.util.ulid import ulid_at_time
 
-from .calls import Call, CallEventType, CallOutcome, CallUpdate
+from .calls import ASIDE, Call, CallOutcome, CallUpdate
 from .const import CONF_LOG_CALLS, CONF_LOG_DAYS
 from .contacts import NumberSet
 from .screening import ScreeningReason
@@ -335,7 +335,7 @@ class CallLog:
     @callback
     def call_updated(self, update: CallUpdate) -> None:
         """Note what happened to a call."""
-        if update.type is not CallEventType.DTMF:
+        if update.type not in ASIDE:
             self.note(update.call)
 
     @callback

@@ -9,7 +9,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.util.signal_type import SignalType
 
-from .calls import CallEventType, CallOutcome, CallUpdate
+from .calls import ASIDE, CallEventType, CallOutcome, CallUpdate
 from .const import DOMAIN
 from .line import Line
 
@@ -18,12 +18,14 @@ SIGNAL_CALL: Final[SignalType[Line, CallUpdate]] = SignalType(f"{DOMAIN}_call")
 
 
 def outcome_of(update: CallUpdate) -> CallOutcome | None:
-    """Return what became of a call, or None while it goes on.
+    """Return what became of a call, or None while it goes on, or if that has been told.
 
     Of a blocked call nothing is told but that it was blocked.
     """
     if update.type is CallEventType.BLOCKED:
         return CallOutcome.BLOCKED
+    if update.type in ASIDE:
+        return None
     outcome = update.call.outcome
     return None if outcome is CallOutcome.RUNNING else outcome
 

@@ -89,6 +89,15 @@ _OUTCOMES = {
     CallEventType.REJECTED: CallOutcome.REJECTED,
     CallEventType.FAILED: CallOutcome.FAILED,
 }
+# What is told beside the course of a call, some of it after its end.
+ASIDE = frozenset(
+    {
+        CallEventType.DTMF,
+        CallEventType.MESSAGE,
+        CallEventType.PLAYBACK_DONE,
+        CallEventType.RECORDED,
+    }
+)
 _GIVEN_UP_HERE = frozenset({EndReason.CANCELLED_HERE, EndReason.HUNG_UP_HERE})
 _TURNED_AWAY = frozenset({EndReason.REJECTED_HERE, EndReason.HUNG_UP_HERE, EndReason.BUSY})
 FAILURES = frozenset(

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -45,6 +45,24 @@ class StreamKind:
     while_ringing: Filler = Filler.COMFORT_NOISE
 
 
+class _Patience:
+    """Gives a listener time to take what is left after the call, and then gives it up."""
+
+    def __init__(self, give_up: Callable[[], None]) -> None:
+        """Have all the time of the call."""
+        self._give_up = give_up
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Count the time from now on."""
+        self._timer = asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._give_up)
+
+    def end(self) -> None:
+        """Be told that the listener is done."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
 class LiveStream:
     """The sound of one call, for any number of listeners; it ends with the call."""
 
@@ -65,7 +83,7 @@ class LiveStream:
         self._broadcast.fill_with(kind.while_ringing)
         self._leave: CALLBACK_TYPE | None = None
         self._waiting: SoundFrame | None = None
-        self._limits: set[asyncio.Timeout] = set()
+        self._patience: set[_Patience] = set()
         self._closed = False
 
     @property
@@ -101,30 +119,27 @@ class LiveStream:
         self._closed = True
         self._streams.forget(self._token)
         self._broadcast.close()
-        for limit in self._limits:
-            self._let_drain(limit)
+        for patience in self._patience:
+            patience.begin()
 
     @asynccontextmanager
-    async def listen(self, live_format: LiveFormat) -> AsyncIterator[AsyncGenerator[bytes]]:
-        """Listen for the time of a block, which ends at the latest some time after the call.
+    async def listen(
+        self, live_format: LiveFormat, give_up: Callable[[], None]
+    ) -> AsyncIterator[AsyncGenerator[bytes]]:
+        """Listen for the time of a block; ``give_up`` is called if that lasts long after the call.
 
         Raises EncoderMissingError, EncoderFailedError.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None) as limit, self._broadcast.listen(live_format) as sound:
-                self._limits.add(limit)
-                if self._closed:
-                    self._let_drain(limit)
-                try:
-                    async with aclosing(sound):
-                        yield sound
-                finally:
-                    self._limits.discard(limit)
-
-    @staticmethod
-    def _let_drain(limit: asyncio.Timeout) -> None:
-        """Give a listener the time that is left."""
-        limit.reschedule(asyncio.get_running_loop().time() + _DRAIN_SECONDS)
+        async with self._broadcast.listen(live_format) as sound, aclosing(sound):
+            patience = _Patience(give_up)
+            self._patience.add(patience)
+            if self._closed:
+                patience.begin()
+            try:
+                yield sound
+            finally:
+                self._patience.discard(patience)
+                patience.end()
 
     def _wanted(self) -> None:
         """Take the call's sound while somebody listens."""
@@ -225,8 +240,14 @@ class LiveStreamView(HomeAssistantView):
             return web.Response(status=HTTPStatus.NOT_FOUND)
         stream, live_format = found
         response = web.StreamResponse(headers=_headers(live_format, request))
+
+        def give_up() -> None:
+            # Who waits for room in the connection learns of it in good order.
+            if request.transport is not None:
+                request.transport.abort()
+
         try:
-            async with stream.listen(live_format) as sound:
+            async with stream.listen(live_format, give_up) as sound:
                 await response.prepare(request)
                 # The player may go away at any time; then there is nobody left to tell.
                 with suppress(ConnectionError):

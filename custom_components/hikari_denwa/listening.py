@@ -149,7 +149,7 @@ class Listening:
         self._store = HikariStore[list[dict[str, Any]]](
             hass, _STORE_VERSION, "listening", line=line.id
         )
-        self._unsubscribe: CALLBACK_TYPE | None = None
+        self._leave: CALLBACK_TYPE | None = None
         self._going: dict[str, tuple[_Session, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -157,13 +157,13 @@ class Listening:
         """Read the standing wishes, and wait for calls."""
         stored = await self._store.async_load()
         self.standing = tuple(StandingWish.from_stored(item) for item in stored or ())
-        self._unsubscribe = self._line.subscribe_calls(self._call_updated)
+        self._leave = self._line.subscribe_calls(self._call_updated)
 
     async def async_stop(self) -> None:
         """Wait for no more calls, and end what plays without waiting for it to play out."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-            self._unsubscribe = None
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
         for task in tuple(self._ending):
             task.cancel()
         if self._ending:

@@ -159,6 +159,8 @@ async def _listen(line: Line, follow: _Followed) -> Heard:
     @callback
     def hear(frame: SoundFrame) -> None:
         nonlocal heard
+        if enough.is_set():
+            return
         heard = _with(heard, level(ulaw_to_linear(frame.payload)))
         if heard.audible_frames >= _ENOUGH_FRAMES:
             enough.set()

@@ -3,7 +3,11 @@
 Written from the Recommendation for this side alone; blocks and variables bear its names.
 """
 
+import math
 import struct
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 
 from .tones import pack, unpack
 
@@ -37,17 +41,49 @@ ILB = (
     *(2834, 2896, 2960, 3025, 3091, 3158, 3228, 3298, 3371, 3444, 3520, 3597, 3676, 3756, 3838),
     *(3922, 4008),
 )
-TAPS = 24
+# Of each of the two that a pair of samples goes to.
+TAPS = 12
+
+
+# A sample, or a code, with the predicted value and the scale: what is given on, the quantised
+# difference, and how its code moves the scale.
+type Step = Callable[[int, int, int], tuple[int, int, int]]
 
 
 def saturate(value: int) -> int:
     """Keep a value within 16 bits."""
-    return max(-32768, min(32767, value))
+    return -32768 if value < -32768 else min(value, 32767)
 
 
-def filtered(values: list[int], factors: tuple[int, ...]) -> int:
-    """Return the sum of products."""
-    return sum(value * factor for value, factor in zip(values, factors, strict=True))
+def code_low(sample: int, s: int, det: int) -> tuple[int, int, int]:
+    """Quantise a sample of the lower sub-band (QUANTL, INVQAL)."""
+    difference = saturate(sample - s)
+    size = difference if difference >= 0 else ~difference
+    # A level is reached when size >= level * det >> 12.
+    step = bisect_right(Q6, ((size + 1 << 12) - 1) // det)
+    code = (ILP if difference >= 0 else ILN)[step]
+    return code, det * QM4[code >> 2] >> 15, WL[code >> 2]
+
+
+def code_high(sample: int, s: int, det: int) -> tuple[int, int, int]:
+    """Quantise a sample of the upper sub-band (QUANTH, INVQAH)."""
+    difference = saturate(sample - s)
+    size = difference if difference >= 0 else ~difference
+    loud = size >= HIGH_LEVEL * det >> 12
+    code = (2 if loud else 3) if difference >= 0 else (0 if loud else 1)
+    return code, det * QM2[code] >> 15, WH[code]
+
+
+def hear_low(code: int, s: int, det: int) -> tuple[int, int, int]:
+    """Reconstruct a sample of the lower sub-band (INVQBL, RECONS, LIMIT)."""
+    sample = s + (det * QM6[code] >> 15)
+    return max(-16384, min(16383, sample)), det * QM4[code >> 2] >> 15, WL[code >> 2]
+
+
+def hear_high(code: int, s: int, det: int) -> tuple[int, int, int]:
+    """Reconstruct a sample of the upper sub-band."""
+    d = det * QM2[code] >> 15
+    return max(-16384, min(16383, s + d)), d, WH[code]
 
 
 class SubBand:
@@ -55,54 +91,62 @@ class SubBand:
 
     def __init__(self, *, high: bool) -> None:
         """Reset."""
-        self.det = 8 if high else 32
-        self.s = 0
+        self._det = 8 if high else 32
         self._shift = HIGH_SHIFT if high else LOW_SHIFT
         self._most = HIGH_NB_MOST if high else LOW_NB_MOST
         self._nb = 0
-        self._sz = 0
-        self._a = [0, 0]
+        self._s = self._sz = 0
+        self._a = self._p = self._r = (0, 0)
         self._b = [0] * 6
-        self._d = [0] * 6
-        self._p = [0, 0]
-        self._r = [0, 0]
+        # Differences, newest first; doubled, as FILTEZ wants them.
+        self._d = deque([0] * 6, 6)
 
-    def adapt(self, d: int, weight: int) -> None:
-        """Take a quantised difference and the weight of its code."""
-        self._nb = max(0, min(self._most, (self._nb * 127 >> 7) + weight))
-        power = ILB[(self._nb >> 6) & 31]
-        down = self._shift - (self._nb >> 11)
-        self.det = (power >> down if down >= 0 else power << -down) << 2
-        self._move_poles(saturate(self._sz + d))
-        self._move_zeros(d)
-        self._r = [saturate(self.s + d), self._r[0]]
-        self._sz = saturate(
-            sum(b * saturate(2 * past) >> 15 for b, past in zip(self._b, self._d, strict=True))
-        )
-        poles = sum(a * saturate(2 * past) >> 15 for a, past in zip(self._a, self._r, strict=True))
-        self.s = saturate(self._sz + saturate(poles))
+    def run(self, values: Iterable[int], step: Step) -> list[int]:
+        """Take one value after the other; return what each step gives on."""
+        given = []
+        for value in values:
+            out, d, weight = step(value, self._s, self._det)
+            given.append(out)
+            self._scale(weight)
+            self._predict(d)
+        return given
 
-    def _move_poles(self, p: int) -> None:
-        """Adapt both pole coefficients (UPPOL2, UPPOL1)."""
+    def _scale(self, weight: int) -> None:
+        """Move the scale (LOGSCL, SCALEL)."""
+        nb = (self._nb * 127 >> 7) + weight
+        self._nb = nb = 0 if nb < 0 else min(nb, self._most)
+        power = ILB[(nb >> 6) & 31]
+        down = self._shift - (nb >> 11)
+        self._det = (power >> down if down >= 0 else power << -down) << 2
+
+    def _predict(self, d: int) -> None:
+        """Adapt both pole and six zero coefficients, and predict the next sample."""
         a1, a2 = self._a
-        like_last, like_before = ((p < 0) == (past < 0) for past in self._p)
+        p1, p2 = self._p
+        p = saturate(self._sz + d)
+        like_last = (p < 0) == (p1 < 0)
         lean = saturate(4 * a1)
-        lean = saturate(-lean if like_last else lean) >> 7
-        a2 = lean + (128 if like_before else -128) + (a2 * 32512 >> 15)
-        a2 = max(-12288, min(12288, a2))
-        a1 = saturate((192 if like_last else -192) + (a1 * 32640 >> 15))
+        lean = (min(-lean, 32767) if like_last else lean) >> 7
+        a2 = lean + (128 if (p < 0) == (p2 < 0) else -128) + (a2 * 32512 >> 15)
+        a2 = -12288 if a2 < -12288 else min(a2, 12288)
+        a1 = (192 if like_last else -192) + (a1 * 32640 >> 15)
         most = 15360 - a2
-        self._a = [max(-most, min(most, a1)), a2]
-        self._p = [p, self._p[0]]
-
-    def _move_zeros(self, d: int) -> None:
-        """Adapt the six zero coefficients (UPZERO)."""
+        a1 = -most if a1 < -most else min(a1, most)
         push = 128 if d else 0
-        self._b = [
-            saturate((push if (past < 0) == (d < 0) else -push) + (b * 32640 >> 15))
-            for b, past in zip(self._b, self._d, strict=True)
+        pull = -push
+        negative = d < 0
+        self._b = b = [
+            (push if (past < 0) == negative else pull) + (each * 32640 >> 15)
+            for each, past in zip(self._b, self._d, strict=True)
         ]
-        self._d = [d, *self._d[:-1]]
+        self._d.appendleft(saturate(2 * d))
+        self._a, self._p = (a1, a2), (p, p1)
+        r1, r2 = saturate(2 * saturate(self._s + d)), self._r[0]
+        self._r = r1, r2
+        self._sz = sz = saturate(
+            sum(each * past >> 15 for each, past in zip(b, self._d, strict=True))
+        )
+        self._s = saturate(sz + saturate((a1 * r1 >> 15) + (a2 * r2 >> 15)))
 
 
 class Codec:
@@ -110,8 +154,8 @@ class Codec:
 
     def __init__(self) -> None:
         """Reset."""
-        self.low, self.high = SubBand(high=False), SubBand(high=True)
-        self._taps = [0] * TAPS
+        self._low, self._high = SubBand(high=False), SubBand(high=True)
+        self._older, self._newer = [0] * (TAPS - 1), [0] * (TAPS - 1)
         self._last = 0
 
     def encode(self, pcm: bytes) -> bytes:
@@ -121,19 +165,28 @@ class Codec:
     def decode(self, payload: bytes) -> bytes:
         """Decode to 16-bit samples of 8 kHz: one for each octet."""
         wide = unpack(self.decode_wide(payload))
-        return pack([(first + second) / 2 for first, second in zip(*[iter(wide)] * 2, strict=True)])
+        return pack(
+            [(first + second) / 2 for first, second in zip(wide[::2], wide[1::2], strict=True)]
+        )
 
     def encode_wide(self, pcm: bytes) -> bytes:
         """Encode 16-bit samples of 16 kHz: an octet for two."""
         samples = unpack(pcm)
-        return bytes(
-            self._code(*self._split(first, second))
-            for first, second in zip(samples[::2], samples[1::2], strict=True)
-        )
+        odd, even = self._filtered(samples[::2], samples[1::2], QMF)
+        pairs = list(zip(odd, even, strict=True))
+        low = self._low.run(((b + a) >> 14 for a, b in pairs), code_low)
+        high = self._high.run(((b - a) >> 14 for a, b in pairs), code_high)
+        return bytes(upper << 6 | lower for upper, lower in zip(high, low, strict=True))
 
     def decode_wide(self, payload: bytes) -> bytes:
         """Decode to 16-bit samples of 16 kHz: two for each octet."""
-        samples = [sample for code in payload for sample in self._join(*self._reconstruct(code))]
+        low = self._low.run((octet & 63 for octet in payload), hear_low)
+        high = self._high.run((octet >> 6 for octet in payload), hear_high)
+        pairs = list(zip(low, high, strict=True))
+        second, first = self._filtered([a + b for a, b in pairs], [a - b for a, b in pairs], QMF)
+        samples = [0] * (2 * len(payload))
+        samples[::2] = [saturate(value >> 11) for value in first]
+        samples[1::2] = [saturate(value >> 11) for value in second]
         return struct.pack(f"<{len(samples)}h", *samples)
 
     def _doubled(self, samples: tuple[int, ...]) -> list[float]:
@@ -144,49 +197,15 @@ class Codec:
             self._last = sample
         return made
 
-    def _shift(self, first: int, second: int) -> tuple[list[int], list[int]]:
-        """Shift two values into the filters and return what each of the two holds."""
-        self._taps = [*self._taps[2:], first, second]
-        return self._taps[::2], self._taps[1::2]
-
-    def _split(self, first: int, second: int) -> tuple[int, int]:
-        """Split two samples into one of each sub-band."""
-        older, newer = self._shift(first, second)
-        odd, even = filtered(older, QMF), filtered(newer, QMF[::-1])
-        return (even + odd) >> 14, (even - odd) >> 14
-
-    def _join(self, low: int, high: int) -> tuple[int, int]:
-        """Join one sample of each sub-band to two."""
-        total, rest = self._shift(low + high, low - high)
-        return saturate(filtered(rest, QMF[::-1]) >> 11), saturate(filtered(total, QMF) >> 11)
-
-    def _code(self, low: int, high: int) -> int:
-        """Return the octet of one sample of each sub-band."""
-        difference = saturate(low - self.low.s)
-        size = difference if difference >= 0 else -(difference + 1)
-        step = sum(size >= level * self.low.det >> 12 for level in Q6)
-        code = (ILP if difference >= 0 else ILN)[step]
-        self._adapt_low(code)
-        difference = saturate(high - self.high.s)
-        size = difference if difference >= 0 else -(difference + 1)
-        loud = size >= HIGH_LEVEL * self.high.det >> 12
-        upper = (2 if loud else 3) if difference >= 0 else (0 if loud else 1)
-        self._adapt_high(upper)
-        return upper << 6 | code
-
-    def _reconstruct(self, octet: int) -> tuple[int, int]:
-        """Return the sample of each sub-band that an octet stands for."""
-        code, upper = octet & 63, octet >> 6
-        low = self.low.s + (self.low.det * QM6[code] >> 15)
-        high = self.high.s + (self.high.det * QM2[upper] >> 15)
-        self._adapt_low(code)
-        self._adapt_high(upper)
-        return max(-16384, min(16383, low)), max(-16384, min(16383, high))
-
-    def _adapt_low(self, code: int) -> None:
-        """Adapt the lower sub-band by the upper four bits of its code."""
-        self.low.adapt(self.low.det * QM4[code >> 2] >> 15, WL[code >> 2])
-
-    def _adapt_high(self, code: int) -> None:
-        """Adapt the upper sub-band."""
-        self.high.adapt(self.high.det * QM2[code] >> 15, WH[code])
+    def _filtered(
+        self, older: Sequence[int], newer: Sequence[int], taps: tuple[int, ...]
+    ) -> tuple[list[int], list[int]]:
+        """Filter the first of each two values with the taps as they stand, the second backwards."""
+        self._older = [*self._older[1 - TAPS :], *older]
+        self._newer = [*self._newer[1 - TAPS :], *newer]
+        back = taps[::-1]
+        starts = range(len(older))
+        return (
+            [int(math.sumprod(taps, self._older[at : at + TAPS])) for at in starts],
+            [int(math.sumprod(back, self._newer[at : at + TAPS])) for at in starts],
+        )

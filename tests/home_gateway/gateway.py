@@ -514,7 +514,7 @@ class HomeGateway:
                 self._send(response_to(message, 400, tag="cut"), received.peer)
             raise ParseError("the body is cut off")
         if message.is_request:
-            self._inspector.check_request(message, received.peer)
+            self._inspector.check_request(message, received.peer, received.stamp.monotonic)
             return
         key = (message.via.branch, message.cseq[1])
         if transaction := self.exchange.layer.clients.get(key):

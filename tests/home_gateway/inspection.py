@@ -1,7 +1,6 @@
 """The strict eye: what in a client's messages breaks the RFCs."""
 
 import ipaddress
-import time
 from dataclasses import dataclass
 
 from .config import TransactionTimers
@@ -51,9 +50,12 @@ class Inspector:
             return value.isdecimal() and int(value) < len(message.body)
         return True
 
-    def check_request(self, message: Message, peer: Peer) -> None:
-        """Record what is wrong with a request."""
-        if self._is_copy(message):
+    def check_request(self, message: Message, peer: Peer, came_at: float) -> None:
+        """Record what is wrong with a request; ``came_at`` is the kernel's word, in monotonic time.
+
+        Read late, a copy would seem to have been sent too early.
+        """
+        if self._is_copy(message, came_at):
             return
         self._check_common(message)
         self._check_via(message, peer)
@@ -149,12 +151,12 @@ class Inspector:
         if not _address_is_good(via.host, peer):
             self._add("RFC 3261 18.1.1 sent-by", f"{via.host} from {peer}", message)
 
-    def _is_copy(self, message: Message) -> bool:
+    def _is_copy(self, message: Message, now: float) -> bool:
         """Tell a copy of an earlier request; a branch belongs to one request (§8.1.1.7).
 
         Only ACK and CANCEL may share an INVITE's branch.
         """
-        branch, now = message.via.branch, time.monotonic()
+        branch = message.via.branch
         cseq = message.require("CSeq")
         seen = self._branches.get(branch)
         if message.method == "CANCEL":

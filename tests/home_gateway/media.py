@@ -155,8 +155,8 @@ class MediaLeg:
             delay = deadline - time.monotonic()
             if delay < -LATEST_SECONDS:
                 deadline = time.monotonic()
-            if delay > 0:
-                await asyncio.sleep(delay)
+            # Also when late: others want their turn.
+            await asyncio.sleep(max(0.0, delay))
             self._send_frame()
 
     def _send_frame(self) -> None:

@@ -42,7 +42,7 @@ _REMEMBERS = {
     "core.entity_registry": "deleted_entities",
     "core.device_registry": "deleted_devices",
 }
-# The catalog and its entities are the Marketplace's; our name is in the logger's configuration.
+# What the Marketplace has on its shelves, and Home Assistant's last states of all entities.
 _OTHERS = re.compile(r"marketplace(_|\.)|core\.restore_state$")
 
 
@@ -225,18 +225,15 @@ class House:
 
         That Home Assistant itself remembers removed entities and devices does not count.
         """
-        found = []
-        for path in sorted(self.home.folder.rglob("*")):
-            name = str(path.relative_to(self.home.folder))
-            if "hikari" in name:
-                found.append(name)
-        for path in sorted((self.home.folder / ".storage").iterdir()):
+        folder = self.home.folder
+        names = (str(path.relative_to(folder)) for path in sorted(folder.rglob("*")))
+        found = [name for name in names if "hikari" in name]
+        for path in sorted((folder / ".storage").iterdir()):
             if not path.is_file() or _OTHERS.search(path.name):
                 continue
-            stored = json.loads(path.read_text())
-            stored["data"].pop(_REMEMBERS.get(path.name), None) if isinstance(
-                stored["data"], dict
-            ) else None
+            stored = json.loads(path.read_text())["data"]
+            if path.name in _REMEMBERS:
+                del stored[_REMEMBERS[path.name]]
             if "hikari" in json.dumps(stored, ensure_ascii=False):
                 found.append(f"in {path.name}")
         return found

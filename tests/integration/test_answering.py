@@ -14,10 +14,12 @@ from homeassistant.components import stt
 from homeassistant.components.stt.const import DATA_COMPONENT
 from homeassistant.core import HomeAssistant, State
 from homeassistant.setup import async_setup_component
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
 from custom_components.hikari_denwa import playback as playback_module
 from custom_components.hikari_denwa import recorder as recorder_module
+from custom_components.hikari_denwa.call_log import CallFilter
+from custom_components.hikari_denwa.call_updates import EVENT_CALL
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.recorder import notice_tone
 from custom_components.hikari_denwa.telephony.calls import EndReason
@@ -93,6 +95,7 @@ async def test_message(
     """Greeting, tone, recording; the event has the file, the caller hangs up."""
     line = await machine(hass, entry)
     events = changes(CALL_EVENT)
+    told = async_capture_events(hass, EVENT_CALL)
     listener = gateway(engine)
     listener.call_event(incoming())
     await until(lambda: bool(line.recorder._running))
@@ -110,6 +113,10 @@ async def test_message(
     assert "transcription" not in events[-1].attributes
     assert len(list(media.glob("*.wav"))) == 1
     assert engine.sent("hang_up") == []
+    # What comes after the end of a call makes no second call of it.
+    await hass.async_block_till_done()
+    assert len(line.log.find(CallFilter())) == 1
+    assert [event.data["outcome"] for event in told] == ["answered"]
 
 
 async def test_who_speaks_too_long(

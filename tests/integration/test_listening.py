@@ -30,7 +30,9 @@ from custom_components.hikari_denwa.players import playable_for
 from .fake_engine import FakeEngine, connected, ended, incoming
 
 KITCHEN = "media_player.kitchen"
+STUDY = "media_player.study"
 HALL = "media_player.hall"
+STUDY = "media_player.study"
 RADIO = "http://radio.example/stream"
 
 
@@ -107,6 +109,12 @@ async def players(hass: HomeAssistant) -> tuple[FakePlayer, FakePlayer]:
     await hass.async_block_till_done()
     hass.config.internal_url = "http://192.168.1.10:8123"
     return found
+
+
+@pytest.fixture
+async def line(players: tuple[FakePlayer, FakePlayer], line: Line) -> Line:
+    """Return the line, which brings a media player itself, once the home has its own."""
+    return line
 
 
 async def act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
@@ -327,10 +335,10 @@ async def test_sonos_keeps_what_it_plays(
     """Sonos' own snapshot brings back what nobody else can."""
     hass.config.internal_url = "http://192.168.1.10:8123"
     er.async_get(hass).async_get_or_create(
-        "media_player", "sonos", "kitchen", suggested_object_id="kitchen"
+        "media_player", "sonos", "study", suggested_object_id="study"
     )
     can = MediaPlayerEntityFeature.PLAY_MEDIA
-    hass.states.async_set(KITCHEN, "idle", {"supported_features": can})
+    hass.states.async_set(STUDY, "idle", {"supported_features": can})
     done = [
         async_mock_service(hass, domain, service)
         for domain, service in (
@@ -340,7 +348,7 @@ async def test_sonos_keeps_what_it_plays(
         )
     ]
     engine.client.listener().call_event(incoming())
-    await act(hass, "listen", media_player=KITCHEN)
+    await act(hass, "listen", media_player=STUDY)
     assert [len(calls) for calls in done] == [1, 1, 0]
     engine.client.listener().call_event(ended())
     await until(lambda: len(done[2]) == 1)

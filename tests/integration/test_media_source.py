@@ -26,10 +26,10 @@ async def media_source(hass: HomeAssistant) -> None:
 
 async def test_browse(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
     """Every line is there; it can be played while it has a call, and says with whom."""
-    (item,) = (await async_browse_media(hass, ROOT)).children or ()
+    item, _ = (await async_browse_media(hass, ROOT)).children or ()
     assert (item.title, item.can_play) == ("Home: Live call", False)
     engine.client.listener().call_event(incoming())
-    (item,) = (await async_browse_media(hass, ROOT)).children or ()
+    item, _ = (await async_browse_media(hass, ROOT)).children or ()
     assert (item.title, item.can_play) == ("Home: Live call – 03-1234-5678", True)
     assert (await async_browse_media(hass, item.media_content_id)).title == item.title
     with pytest.raises(BrowseError):

@@ -85,7 +85,7 @@ def test_entities_subscribe_when_they_are_added() -> None:
         for function in ast.walk(tree):
             if not isinstance(function, ast.FunctionDef) or function.name != "__init__":
                 continue
-            assert "subscribe" not in ast.unparse(function), path
+            assert ".subscribe" not in ast.unparse(function), path
 
 
 def test_the_line_is_the_runtime_data() -> None:

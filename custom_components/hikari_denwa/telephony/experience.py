@@ -13,7 +13,7 @@ from .calls import Family
 from .numbers import MAX_DIGITS, NumberKind
 
 if TYPE_CHECKING:
-    from typing import TypeIs
+    from typing_extensions import TypeIs
 
 VERSION = 1
 MAX_AGE = 180 * 86400.0

@@ -8,6 +8,7 @@ from collections import deque
 from typing import Protocol
 
 from .protocol import Message, SoundFrame, encode
+from .tasks import start_now
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_TEXTS = 10_000
@@ -79,8 +80,7 @@ class Outbox:
         """Send now, in this very call as far as the connection takes it."""
         if self._task and not self._task.done():
             return
-        loop = asyncio.get_running_loop()
-        self._task = asyncio.Task(self._send(), loop=loop, eager_start=True)
+        self._task = start_now(self._send())
 
     async def _send(self) -> None:
         """Send until nothing waits; whoever reads the connection learns that it broke."""

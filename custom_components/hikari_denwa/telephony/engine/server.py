@@ -36,6 +36,7 @@ from .protocol import (
     Welcome,
     decode,
 )
+from .tasks import start_now
 
 _LOGGER = logging.getLogger(__name__)
 _HELLO_SECONDS = 10.0
@@ -216,11 +217,7 @@ class Server:
         except ProtocolError as error:
             self._refuse(client, message.data, error)
             return
-        task = asyncio.Task(
-            self._carry_out(client, command),
-            loop=asyncio.get_running_loop(),
-            eager_start=True,
-        )
+        task = start_now(self._carry_out(client, command))
         if not task.done():
             client.commands.add(task)
             task.add_done_callback(client.commands.discard)

@@ -99,7 +99,7 @@ class Pacer:
 
 def _kernel_timer(origin: float) -> int | None:
     """Return a descriptor that is readable every 20 ms from a monotonic time on, if there are."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or sys.version_info < (3, 13):
         return None
     try:
         descriptor = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)

@@ -405,8 +405,10 @@ def _configuration(account: Account, library: Library, border: Border, local_add
     media.transportConfig.boundAddress = local_address
     media.transportConfig.port = random.choice(_PORTS)  # noqa: S311 - any will do
     media.transportConfig.portRange = _PORT_RANGE
-    if account.family is Family.IPV6:
-        media.ipv6Use = pj.PJSUA_IPV6_ENABLED_USE_IPV6_ONLY
+    # With a choice of families it would look this machine's name up at each call, and wait for it.
+    sip.ipv6Use = pj.PJSUA_IPV6_DISABLED
+    ipv6 = account.family is Family.IPV6
+    media.ipv6Use = pj.PJSUA_IPV6_ENABLED_USE_IPV6_ONLY if ipv6 else pj.PJSUA_IPV6_DISABLED
     config.presConfig.publishEnabled = False
     config.mwiConfig.enabled = False
     config.videoConfig.autoShowIncoming = config.videoConfig.autoTransmitOutgoing = False

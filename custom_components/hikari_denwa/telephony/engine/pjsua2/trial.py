@@ -81,6 +81,8 @@ def _calls(pj: Any, transport: int) -> int:
     config = pj.AccountConfig()
     config.idUri = "sip:trial@127.0.0.1"
     config.sipConfig.transportId = transport
+    # With a choice of families the library looks this machine's name up, which may take seconds.
+    config.sipConfig.ipv6Use = config.mediaConfig.ipv6Use = pj.PJSUA_IPV6_DISABLED
     account.create(config)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
         nobody.bind(("127.0.0.1", 0))

@@ -62,7 +62,7 @@ PROGRAMS = {
     "browser": {"chromium": "chromium fonts-ipafont-gothic"},
 }
 # The same for suites that skip a few tests without them and say so.
-HELPFUL_PROGRAMS = {"integration": {"ffmpeg": "ffmpeg"}}
+HELPFUL_PROGRAMS = {suite: {"ffmpeg": "ffmpeg"} for suite in ("unit", "integration")}
 PYTEST_NO_TESTS = 5
 PJSUA2_MISSING = "HIKARI_PJSUA2_MISSING"
 # Suites that wait more than they compute, and how many of their tests run at a time.

@@ -135,6 +135,7 @@ def _kernel_timer(origin: float) -> int | None:
 
 def _set_timer(descriptor: int, first: float) -> None:
     """Have a kernel timer expire every 20 ms from a monotonic time on."""
-    os.timerfd_settime(
-        descriptor, flags=os.TFD_TIMER_ABSTIME, initial=first, interval=FRAME_SECONDS
-    )
+    if sys.platform == "linux" and sys.version_info >= (3, 13):
+        os.timerfd_settime(
+            descriptor, flags=os.TFD_TIMER_ABSTIME, initial=first, interval=FRAME_SECONDS
+        )

@@ -454,6 +454,8 @@ class PlayoutBuffer:
             return
         jitter = stream.jitter / _SAMPLES_PER_SECOND
         excess = slack - max(_LEAST_SLACK, _SLACK_PER_JITTER * jitter)
+        if excess < 0:
+            excess = min(0.0, slack - _LEAST_SLACK)
         self._surplus = max(0, int(excess / FRAME_SECONDS))
         if not self._surplus and abs(excess) > _LEAST_NUDGE:
             self._excess = max(-self._nudges_left, min(self._nudges_left, excess))

@@ -256,6 +256,7 @@ class RtpSession:
         self._read()
         if due > to_play:
             self._playout.catch_up()
+            self._number += due - to_play
         first_due = self._pacer.deadline - (to_play - 1) * FRAME_SECONDS
         for index, frame in enumerate(near):
             if self._closed:

@@ -260,6 +260,63 @@ async def test_the_line_cannot_move_for_the_second_attempt(
     assert state_of(hass, EVENT).attributes["status"] == 488
 
 
+@pytest.mark.parametrize("stage", ["move_line", "dial"])
+@pytest.mark.parametrize("error", [RuntimeError("a fault"), asyncio.CancelledError()])
+async def test_fault_before_the_second_attempt(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    dual: Line,
+    caplog: pytest.LogCaptureFixture,
+    stage: str,
+    error: BaseException,
+) -> None:
+    """Whatever comes between two INVITEs, the call ends as the first did, and nothing rings on."""
+
+    async def fail(*_: Any, **__: Any) -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    await act(hass, "dial", number=OUTSIDE)
+    with patch.object(engine.client, stage, fail):
+        refuse(engine, warning=301)
+        await hass.async_block_till_done()
+    assert dual.state.call is None
+    assert dual.calls == ()
+    told = state_of(hass, EVENT).attributes
+    assert (told["event_type"], told["status"], told["warning"]) == ("failed", 488, 301)
+    assert state_of(hass, "sensor.home_call_state").state == "idle"
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert engine.sent("hang_up") == ([("out-1",)] if stage == "dial" else [])
+    assert dual.dialler.own_facts.family is V6
+    assert ("could not be tried again" in caplog.text) is isinstance(error, RuntimeError)
+
+    # The line serves on.
+    await act(hass, "dial", number=OUTSIDE)
+    assert len(engine.invites) == 2
+
+
+async def test_fault_of_a_listener_after_the_second_invite(
+    hass: HomeAssistant, engine: FakeEngine, dual: Line
+) -> None:
+    """An INVITE that is out keeps its call, whatever goes wrong beside it."""
+    await act(hass, "dial", number=OUTSIDE)
+    refresh = dual._current_changed
+
+    def fail() -> None:
+        refresh()
+        raise RuntimeError("a fault")
+
+    with patch.object(dual, "_current_changed", fail):
+        refuse(engine)
+        await hass.async_block_till_done()
+    assert families(engine) == [V6, V4]
+    assert dual.state.call is not None
+    engine.client.listener().call_event(connected("out-1"))
+    await hass.async_block_till_done()
+    assert state_of(hass, EVENT).attributes["event_type"] == "connected"
+    assert engine.sent("hang_up") == []
+
+
 async def test_withheld_refused_and_shown_once(
     hass: HomeAssistant, engine: FakeEngine, dual: Line
 ) -> None:

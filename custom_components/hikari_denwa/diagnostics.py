@@ -143,6 +143,7 @@ def _compatibility(line: Line) -> dict[str, Any]:
             "allowed_costs": sorted(options.allowed_costs),
             "blocked_callers": len(options.blocked_numbers),
             "area_code": options.area_code is not None,
+            "shows_number": options.shows_number,
             "emergency": options.emergency,
             "emergency_from_automation": options.emergency_from_automation,
         },

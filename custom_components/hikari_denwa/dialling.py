@@ -157,6 +157,7 @@ class Dialler:
                 for family in Family
                 if choice is FamilyChoice.AUTOMATIC or choice.value == family.value
             ),
+            shows_number=self.options.shows_number,
         )
 
     @callback
@@ -335,7 +336,8 @@ class Dialler:
             CallAttempt(
                 family=attempt.family,
                 line=self._title(attempt.line),
-                shows_number=attempt.digits.startswith(SHOW_NUMBER),
+                shows_number=number.prefix == SHOW_NUMBER
+                or (number.prefix is None and self.options.shows_number),
             ),
             mu_law_only=number.kind is NumberKind.EMERGENCY,
             placed=placed,

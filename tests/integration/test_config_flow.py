@@ -42,6 +42,7 @@ CAREFUL: dict[str, Any] = {
     "second_gateway": "",
     "region": "automatic",
     "area_code": "",
+    "shows_number": False,
     "extensions": [],
     "allowed_costs": [
         "free",
@@ -436,6 +437,7 @@ async def test_options_of_the_gateway(
             "second_gateway": " １９２.168.1.1 ",
             "region": "west",
             "area_code": "03",
+            "shows_number": True,
             "extensions": [{"number": "１", "kind": "analog"}, {"number": "21", "kind": "dual"}],
         },
         calls={
@@ -451,6 +453,7 @@ async def test_options_of_the_gateway(
     assert line_config(entry.data, entry.options).second_gateway == "192.168.1.1"
     dialler = entry.runtime_data.dialler
     assert dialler.region == "west"
+    assert dialler.own_facts.shows_number
     assert dialler.book.kind("1") == "analog"
     assert dialler.classify("34567890").digits == "0334567890"
     assert dialler.verdict("3456-7890").reasons[0].code == "number_blocked"
@@ -469,6 +472,7 @@ async def test_options_of_the_gateway(
         {"number": "21", "kind": "dual"},
     ]
     assert shown["allowed_costs"] == ["internal", "premium"]
+    assert shown["shows_number"] is True
 
 
 @pytest.mark.parametrize(

@@ -371,6 +371,32 @@ async def test_contact_to_whom_the_number_may_be_shown(
     assert [attempt["status"] for attempt in logged.attempts] == [433] * invites
 
 
+@pytest.mark.parametrize(("shows", "outlook"), [(False, "likely_fails"), (True, "works")])
+async def test_line_that_shows_its_number(
+    hass: HomeAssistant, engine: FakeEngine, shows: bool, outlook: str
+) -> None:
+    """Where no prefix means shown (通常通知), a refusal of 184 says nothing of calls without it."""
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title="Home",
+        entry_id="line-1",
+        data=ENTRY_DATA,
+        options={"shows_number": shows},
+    )
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup("line-1")
+    engine.client.listener().paths_changed(paths_changed("line-1", BOTH))
+    await act(hass, "dial", number=f"184{OUTSIDE}")
+    refuse(engine, 433)
+    await hass.async_block_till_done()
+    assert (await act(hass, "check_number", number=OUTSIDE))["outlook"] == outlook
+    assert (await act(hass, "check_number", number=f"184{OUTSIDE}"))["outlook"] == "likely_fails"
+    response = await act(hass, "dial", number=OUTSIDE)
+    assert response["attempts"][0]["shows_number"] is shows
+    block = (await async_get_config_entry_diagnostics(hass, entry))["compatibility"]
+    assert block["options"]["shows_number"] is shows
+
+
 async def test_second_line_of_the_gateway(
     hass: HomeAssistant, engine: FakeEngine, line: Line
 ) -> None:

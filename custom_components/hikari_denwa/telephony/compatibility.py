@@ -165,15 +165,15 @@ class LineFacts:
     """What a line can do now.
 
     ``family`` is that of its registration, None if it has none; ``families`` are those
-    that its owner lets it use. ``shows_number`` tells whether callees see the number without
-    186, None if that is not known. ``others`` are more lines of the same gateway.
+    that its owner lets it use. ``shows_number`` tells whether callees are known to see the number
+    without 186. ``others`` are more lines of the same gateway.
     """
 
     id: str
     extension: str
     family: Family | None
     families: frozenset[Family] = frozenset(Family)
-    shows_number: bool | None = None
+    shows_number: bool = False
     others: tuple[LineFacts, ...] = ()
 
 
@@ -644,9 +644,14 @@ def _judge_number(case: _Case, attempt: Attempt) -> _Judged:
 def _judge_withheld(case: _Case) -> _Judged:
     """Return what becomes of a caller without a number where such callers were refused (433)."""
     number = case.number
-    shows = number.prefix == SHOW_NUMBER or (number.prefix is None and case.line.shows_number)
     inside = number.kind in {NumberKind.EXTENSION, NumberKind.EMERGENCY}
-    if shows or inside or not case.experience.refuses_withheld(number.national, case.now):
+    if number.prefix == SHOW_NUMBER or inside:
+        return _Judged(_Grade.WORKS)
+    # Without a prefix the line withholds its number, unless it is known to show it.
+    alike: frozenset[bool | None] = frozenset({True, None})
+    if case.line.shows_number:
+        alike = frozenset({True if number.prefix else None})
+    if not case.experience.refuses_withheld(number.national, case.now, alike):
         return _Judged(_Grade.WORKS)
     reason = Reason(
         code=ReasonCode.WITHHELD_REFUSED_BEFORE, placeholders={"number": number.display}

@@ -480,8 +480,12 @@ def is_translated(path: FamilyPath) -> bool:
 
 def _judge(case: _Case, attempt: Attempt) -> _Judged:
     """Return how one way to place the call would fare."""
-    judged = case.callee[attempt.family].capped(_judge_path(case, attempt))
-    judged = judged.capped(_judge_number(case, attempt))
+    return case.callee[attempt.family].capped(_judge_beside(case, attempt))
+
+
+def _judge_beside(case: _Case, attempt: Attempt) -> _Judged:
+    """Return what there is to a way beside the family that the callee's side takes."""
+    judged = _judge_path(case, attempt).capped(_judge_number(case, attempt))
     return judged.capped(_judge_withheld(case))
 
 
@@ -692,7 +696,10 @@ def _fallback(case: _Case, leg: _Leg, legs: Iterable[_Leg]) -> _Leg | None:
 
 
 def _with_fallback(case: _Case, leg: _Leg, legs: Iterable[_Leg]) -> _Leg:
-    """Raise an uncertain way whose refusal is caught by a good one over the other family."""
+    """Raise an uncertain way whose refusal is caught by a good one over the other family.
+
+    A gateway refuses a family with 488; nothing catches what is uncertain for another reason.
+    """
     fallback = _fallback(case, leg, legs)
     if (
         fallback is None
@@ -700,6 +707,7 @@ def _with_fallback(case: _Case, leg: _Leg, legs: Iterable[_Leg]) -> _Leg:
         or case.number.kind is NumberKind.EMERGENCY
         or fallback.judged.grade < _Grade.LIKELY_WORKS
         or case.callee[leg.attempt.family].grade is not _Grade.UNCERTAIN
+        or _judge_beside(case, leg.attempt).grade < _Grade.LIKELY_WORKS
     ):
         return leg
     ready = Reason(

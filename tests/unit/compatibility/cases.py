@@ -387,6 +387,15 @@ CASES = (
         cures=(_C.RENEW_ADDRESS,),
     ),
     Case(
+        name="The source address is of an old prefix, which no 488 would tell, and IPv4 is there",
+        line=DUAL_LINE,
+        paths=Paths(ipv6=path(V6, source_kind=SourceKind.DEPRECATED), ipv4=path(V4)),
+        belief="R",
+        outlook=LIKELY,
+        over=V4,
+        reasons=(_R.NETWORK_TAKES_IPV4,),
+    ),
+    Case(
         name="Docker's bridge network",
         paths=Paths(ipv4=path(V4, Reach.ROUTED), environment=Environment(docker_bridge=True)),
         belief="R",

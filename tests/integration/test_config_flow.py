@@ -370,6 +370,14 @@ async def test_reconfigure(
 ) -> None:
     """Everything can be changed; the entities stay, and so does a password left out."""
     before = {state.entity_id for state in hass.states.async_all()}
+    known = Outcome(
+        number="0312345678",
+        kind=NumberKind.LANDLINE,
+        family=Family.IPV6,
+        result=Result.REACHED,
+        at=dt_util.utcnow().timestamp(),
+    )
+    experience_store(hass).note(gateway_key(entry), known)
     result = await entry.start_reconfigure_flow(hass)
     assert result["step_id"] == "reconfigure"
     assert suggested(result)["gateway"] == "2001:db8::1"
@@ -387,6 +395,7 @@ async def test_reconfigure(
     }
     assert {state.entity_id for state in hass.states.async_all()} == before
     assert engine.client.lines[entry.entry_id][0].gateway == "192.168.1.1"
+    assert entry.runtime_data.dialler.experience.outcomes == {"0312345678": (known,)}
 
 
 async def test_reconfigure_refused_then_taken(

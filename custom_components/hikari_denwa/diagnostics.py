@@ -126,6 +126,10 @@ def _compatibility(line: Line) -> dict[str, Any]:
         "paths": {
             **{family.value: _path(paths.of(family)) for family in Family},
             "environment": dataclasses.asdict(paths.environment),
+            "sources": [
+                {"address": shown_address(source.address), "kind": source.kind}
+                for source in paths.sources
+            ],
         },
         "line": {
             "family": facts.family,

@@ -29,6 +29,7 @@ from custom_components.hikari_denwa.telephony.paths import (
     FamilyPath,
     Paths,
     Reach,
+    Source,
     SourceKind,
 )
 
@@ -53,7 +54,14 @@ def path(family: Family, reach: Reach = Reach.SAME_LINK) -> FamilyPath:
     return FamilyPath(family=family, reach=reach, source_kind=kind, gateway_answers=True)
 
 
-BOTH = Paths(ipv6=path(V6), ipv4=path(V4))
+BOTH = Paths(
+    ipv6=path(V6),
+    ipv4=path(V4),
+    sources=(
+        Source(address="2001:db8:0:100::9abc", kind=SourceKind.DEPRECATED, link="eth0"),
+        Source(address="fd00:5::9abc", kind=SourceKind.ULA, link="eth0"),
+    ),
+)
 ONLY_V6 = Paths(ipv6=path(V6), ipv4=FamilyPath(family=V4, reach=Reach.NONE))
 
 
@@ -689,8 +697,13 @@ async def test_diagnostics(
         }
     ]
     assert block["paths"]["ipv4"]["gateway_answers"] is True
+    assert block["paths"]["sources"] == [
+        {"address": "2001:db8:0:100::/64", "kind": "deprecated"},
+        {"address": "fd00:5::/64", "kind": "ula"},
+    ]
     assert block["region"] == "unknown"
     text = json.dumps(block)
     assert OUTSIDE not in text
     assert "5678" not in text
+    assert "9abc" not in text
     assert "Home" not in text

@@ -173,6 +173,8 @@ async def test_prefix_grows_old_and_goes() -> None:
             lambda paths: bool(paths.ipv6 and paths.ipv6.source_kind is SourceKind.DEPRECATED)
         )
         assert at.family is V6
+        kinds = {source.address: source.kind for source in old.sources}
+        assert kinds["2001:db8:0:100::20"] is SourceKind.DEPRECATED
         judged = at.outside(old)
         assert judged.first
         assert (judged.family, judged.first.moves_registration) == (V4, True)

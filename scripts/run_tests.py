@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -61,6 +61,8 @@ PROGRAMS = {
     },
     "browser": {"chromium": "chromium fonts-ipafont-gothic"},
 }
+# The same for suites that skip a few tests without them and say so.
+HELPFUL_PROGRAMS = {suite: {"ffmpeg": "ffmpeg"} for suite in ("unit", "integration")}
 PYTEST_NO_TESTS = 5
 PJSUA2_MISSING = "HIKARI_PJSUA2_MISSING"
 # Suites that wait more than they compute, and how many of their tests run at a time.
@@ -103,10 +105,9 @@ class Tally:
         return ", ".join(shown)
 
 
-def missing_programs(suite: str) -> list[str]:
-    """Return the programs of others that a suite needs and this machine does not have."""
+def missing_programs(programs: Iterable[str]) -> list[str]:
+    """Return the programs of others that this machine does not have."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"])
-    programs = PROGRAMS.get(suite, {})
     return [program for program in programs if not shutil.which(program, path=path)]
 
 
@@ -124,11 +125,11 @@ def no_service_started() -> Iterator[None]:
         POLICY.unlink()
 
 
-def provide_programs(suite: str) -> str | None:
-    """Install the Debian packages that a suite needs; returns why that cannot be, or None."""
-    if not (missing := missing_programs(suite)):
+def provide_programs(packages_by_program: Mapping[str, str]) -> str | None:
+    """Install the Debian packages of programs; returns why that cannot be, or None."""
+    if not (missing := missing_programs(packages_by_program)):
         return None
-    packages = " ".join(PROGRAMS[suite][program] for program in missing).split()
+    packages = " ".join(packages_by_program[program] for program in missing).split()
     wanted = f"it needs {', '.join(missing)} (apt-get install {' '.join(packages)})"
     if not shutil.which("apt-get"):
         return f"{wanted}, and this machine has no apt-get"
@@ -139,7 +140,7 @@ def provide_programs(suite: str) -> str | None:
             environment.install_packages(*packages)
     except environment.SetupError as error:
         return f"{wanted}, and they cannot be installed here: {error}"
-    if missing := missing_programs(suite):
+    if missing := missing_programs(packages_by_program):
         return f"{wanted}, and the packages did not bring them"
     return None
 
@@ -221,9 +222,11 @@ def main() -> int:
         environment.say(str(error))
         return 1
     for suite in tuple(suites):
-        if reason := provide_programs(suite):
+        if reason := provide_programs(PROGRAMS.get(suite, {})):
             suites.remove(suite)
             tally.skipped_suites.append(f"Skipped the suite “{suite}”: {reason}.")
+        elif reason := provide_programs(HELPFUL_PROGRAMS.get(suite, {})):
+            tally.skipped_suites.append(f"Skipped some tests of the suite “{suite}”: {reason}.")
     if "conformance" in suites:
         provide_pjsua2(options.home_assistant)
     arguments = ["-p", "no:cacheprovider", "--backend", options.backend, *extra]

@@ -96,7 +96,7 @@ def test_peers_are_skipped_with_a_reason(
         "shutil.which", lambda name, **_: f"/usr/bin/{name}" if name in tools else None
     )
     monkeypatch.setattr("os.geteuid", lambda: user)
-    said = run_tests.provide_programs("peers")
+    said = run_tests.provide_programs(run_tests.PROGRAMS["peers"])
     if reason is None:
         assert said is None
     else:

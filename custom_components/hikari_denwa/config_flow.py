@@ -63,6 +63,7 @@ from .contacts import number_or_pattern
 from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
 from .engine_flow import EngineOptions
 from .exceptions import shown_placeholders
+from .experience_store import experience_store
 from .line import Line, line_config
 from .options import DiallingOptions
 from .screening import (
@@ -341,6 +342,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             password = user_input.get(CONF_PASSWORD) or entry.data[CONF_PASSWORD]
             changed = {**user_input, CONF_PASSWORD: password}
             if data := await self._proved(changed, entry.options):
+                experience_store(self.hass).follow(entry, data)
                 return self.async_update_reload_and_abort(entry, data=data)
         suggested = {**entry.data, SECTION_ADVANCED: {CONF_PORT: entry.data[CONF_PORT]}}
         return self._form("reconfigure", _RECONFIGURE_SCHEMA, user_input or suggested)

@@ -101,6 +101,21 @@ class ExperienceStore:
         return len(known.outcomes) - len(left.outcomes)
 
     @callback
+    def follow(self, entry: ConfigEntry, data: Mapping[str, Any]) -> None:
+        """Take what calls taught along to where a line's gateway is going to be.
+
+        ``data`` is what the entry will hold. Another line may be at the former address still, or
+        at the new one already.
+        """
+        former, gateway = gateway_key(entry), _gateway_key(data)
+        if former == gateway or former not in self._by_gateway:
+            return
+        entries = self._hass.config_entries.async_entries(DOMAIN, include_ignore=False)
+        stays = any(gateway_key(other) == former for other in entries if other is not entry)
+        known = self.of(former) if stays else self._by_gateway.pop(former)
+        self._set(gateway, self.of(gateway).joined(known))
+
+    @callback
     def _forget_all(self) -> None:
         """Know nothing any more."""
         self._by_gateway.clear()
@@ -167,7 +182,12 @@ def set_aside(path: str, word: str) -> None:
 
 def gateway_key(entry: ConfigEntry) -> str:
     """Return the name under which the experience with a line's gateway is kept."""
-    return f"{entry.data[CONF_GATEWAY]} {entry.data.get(CONF_PORT, DEFAULT_PORT)}"
+    return _gateway_key(entry.data)
+
+
+def _gateway_key(data: Mapping[str, Any]) -> str:
+    """Return the name of a gateway from the data of an entry."""
+    return f"{data[CONF_GATEWAY]} {data.get(CONF_PORT, DEFAULT_PORT)}"
 
 
 DATA_EXPERIENCE: HassKey[ExperienceStore] = HassKey(f"{DOMAIN}_experience")

@@ -11,6 +11,7 @@ from homeassistant.core import HomeAssistant
 from .const import CONF_FAMILY, CONF_GATEWAY, CONF_SECOND_GATEWAY
 from .engine import EngineChoice, engine_keeper, needed_family
 from .exceptions import shown_placeholders
+from .experience_store import experience_store
 from .line import line_config
 from .options_form import OptionError, second_gateway
 from .problems import Problem
@@ -46,6 +47,7 @@ class _Cure(RepairsFlow):
     async def _change(self, **changes: Any) -> RepairsFlowResult:
         """Keep what was changed, and end."""
         if self._entry:
+            experience_store(self.hass).follow(self._entry, changes.get("data", self._entry.data))
             self.hass.config_entries.async_update_entry(self._entry, **changes)
             self.hass.config_entries.async_schedule_reload(self._entry.entry_id)
         return self.async_create_entry(data={})

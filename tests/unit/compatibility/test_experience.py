@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,6 +139,16 @@ def test_withheld(outcomes: list[tuple[Result, bool | None]], refuses: bool) -> 
     assert experience.refuses_withheld(OUTSIDE, NOW) is refuses
 
 
+def test_withheld_from_a_line_that_shows_its_number() -> None:
+    """There 184 and no prefix are two things, and each says nothing of the other."""
+    experience = past(
+        outcome(V4, WITHHELD_REFUSED, withheld=True), outcome(V4, REACHED, withheld=None)
+    )
+    assert experience.refuses_withheld(OUTSIDE, NOW, {True})
+    assert not experience.refuses_withheld(OUTSIDE, NOW, {None})
+    assert not experience.refuses_withheld(OUTSIDE, NOW)
+
+
 def test_age() -> None:
     """What is too old neither teaches nor stays."""
     old = past(outcome(V6, REACHED, days=MAX_AGE / DAY + 1), outcome(V4, REACHED, number="1"))
@@ -233,6 +244,20 @@ def test_round_trip(taught: list[Outcome]) -> None:
     """What is written as JSON comes back as it was."""
     experience = past(*taught)
     assert read_experience(json.loads(json.dumps(experience.to_dict()))) == (experience, 0)
+
+
+@given(st.lists(outcomes, max_size=30), st.data())
+def test_joined(taught: list[Outcome], data: st.DataObject) -> None:
+    """However what was heard is divided, together it is what one would have heard."""
+    ours = data.draw(st.lists(st.booleans(), min_size=len(taught), max_size=len(taught)))
+    taught = [replace(one, at=float(place)) for place, one in enumerate(taught)]
+    whole, here, there = Experience(), Experience(), Experience()
+    for one, mine in zip(taught, ours, strict=True):
+        whole = whole.add(one)
+        here, there = (here.add(one), there) if mine else (here, there.add(one))
+    for joined in (here.joined(there), there.joined(here), whole.joined(here)):
+        assert joined == whole
+        assert list(joined.outcomes) == list(whole.outcomes)
 
 
 @given(

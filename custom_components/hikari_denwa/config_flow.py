@@ -63,7 +63,6 @@ from .contacts import number_or_pattern
 from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
 from .engine_flow import EngineOptions
 from .exceptions import shown_placeholders
-from .experience_store import experience_store
 from .line import Line, line_config
 from .options import DiallingOptions
 from .screening import (
@@ -234,12 +233,13 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
 
     VERSION = 1
 
+    _app: EngineApp
+
     def __init__(self) -> None:
         """Begin without an error to show."""
         self._errors: dict[str, str] = {}
         self._placeholders: dict[str, str] = {}
         self._found: str | None = None
-        self._app: EngineApp | None = None
 
     @staticmethod
     @callback
@@ -295,10 +295,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Have the lines use the app, or set the first line up with it."""
-        app = self._app
-        if app is None:
-            return self.async_abort(reason="app_not_understood")
-        keeper = engine_keeper(self.hass)
+        app, keeper = self._app, engine_keeper(self.hass)
         if user_input is not None:
             choice = EngineChoice(kind=EngineKind.REMOTE, url=app.url, token=app.token)
             try:
@@ -342,7 +339,6 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             password = user_input.get(CONF_PASSWORD) or entry.data[CONF_PASSWORD]
             changed = {**user_input, CONF_PASSWORD: password}
             if data := await self._proved(changed, entry.options):
-                experience_store(self.hass).follow(entry, data)
                 return self.async_update_reload_and_abort(entry, data=data)
         suggested = {**entry.data, SECTION_ADVANCED: {CONF_PORT: entry.data[CONF_PORT]}}
         return self._form("reconfigure", _RECONFIGURE_SCHEMA, user_input or suggested)

@@ -305,6 +305,73 @@ async def test_gateway_that_moved_is_looked_for(
     assert hass.config_entries.async_entries(DOMAIN) == [entry]
 
 
+async def test_one_of_several_gateways_is_chosen(
+    hass: HomeAssistant, engine: FakeEngine, found: list[FoundGateway]
+) -> None:
+    """Where two machines answer over one family, a person chooses; what was entered stays."""
+    found.append(FoundGateway(host="ntt.setup", families=(Family.IPV6, Family.IPV4)))
+    found.append(FoundGateway(host="192.168.3.1", families=(Family.IPV4,)))
+    result = await enter(hass, await begin(hass), **{**ENTERED, "gateway": ""})
+    assert result["step_id"] == "choose_gateway"
+    assert not engine.probed
+    again = await hass.config_entries.flow.async_configure(result["flow_id"])
+    schema = again["data_schema"]
+    assert schema is not None
+    assert schema({}) == {"gateway": "ntt.setup"}
+    assert [option["label"] for option in schema.schema["gateway"].config["options"]] == [
+        "ntt.setup (IPv6, IPv4)",
+        "192.168.3.1 (IPv4)",
+    ]
+    engine.probe_error = tree.CredentialsRejectedError(user_id="0003")
+    result = await enter(hass, again, gateway="192.168.3.1")
+    assert result["step_id"] == "user"
+    assert result["errors"] == {"password": "credentials_rejected"}
+    assert suggested(result)["gateway"] == "192.168.3.1"
+    engine.probe_error = None
+    result = await enter(hass, result, **{**ENTERED, "gateway": "192.168.3.1"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "実家の電話"
+    assert result["data"] == {**ENTRY_DATA, "gateway": "192.168.3.1"}
+
+
+async def test_gateways_of_the_other_family_are_no_choice(
+    hass: HomeAssistant, engine: FakeEngine, found: list[FoundGateway]
+) -> None:
+    """Only those that answer over the family that was entered are told apart."""
+    found.append(FoundGateway(host="192.168.1.1", families=(Family.IPV4,)))
+    found.append(FoundGateway(host="192.168.3.1", families=(Family.IPV4,)))
+    found.append(FoundGateway(host="2001:db8::1", families=(Family.IPV6,)))
+    entered = {**ENTERED, "gateway": "", "family": "ipv6"}
+    result = await enter(hass, await begin(hass), **entered)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["gateway"] == "2001:db8::1"
+
+
+async def test_one_of_several_gateways_for_a_line_that_moves(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    found: list[FoundGateway],
+) -> None:
+    """Reconfiguring goes on with the gateway that was chosen, and keeps the password."""
+    found.append(FoundGateway(host="192.168.1.1", families=(Family.IPV4,)))
+    found.append(FoundGateway(host="192.168.3.1", families=(Family.IPV4,)))
+    result = await entry.start_reconfigure_flow(hass)
+    result = await enter(
+        hass,
+        result,
+        extension="3",
+        user_id="0003",
+        family="automatic",
+        advanced={"port": 5060},
+    )
+    assert result["step_id"] == "choose_gateway"
+    result = await enter(hass, result, gateway="192.168.3.1")
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data == {**ENTRY_DATA, "gateway": "192.168.3.1"}
+
+
 async def test_second_extension_uses_the_running_engine(
     hass: HomeAssistant, engine: FakeEngine, line: Line
 ) -> None:

@@ -89,7 +89,7 @@ def write_configuration(folder: Path, port: int, options: HomeAssistantOptions) 
     for name, source in {**ours, **options.components}.items():
         (folder / "custom_components" / name).symlink_to(source)
     (folder / "configuration.yaml").write_text(
-        "api:\nauth:\nconfig:\nfrontend:\nhttp:\nwebsocket_api:\nlovelace:\n"
+        "api:\nauth:\nconfig:\nfrontend:\nwebsocket_api:\nlovelace:\n"
         f"logger:\n  default: warning\n  logs:\n    custom_components.{DOMAIN}: "
         f"{options.log_level}\n{options.configuration}"
     )

@@ -180,6 +180,14 @@ _LOG_FIELDS: Final = {
     vol.Required(CONF_LOG_CALLS, default=DEFAULT_LOG_CALLS): _whole_number(10, 10_000),
     vol.Required(CONF_LOG_DAYS, default=DEFAULT_LOG_DAYS): _whole_number(1, 3650, unit="d"),
 }
+# No section has a default of its own: the frontend would take it for all that is in it.
+_SECTIONS: Final = {
+    vol.Required(SECTION_BLOCKING): section(vol.Schema(_BLOCKING_FIELDS), {"collapsed": True}),
+    **options_form.CALLS,
+    **sound_options.FIELDS,
+    vol.Required(SECTION_LOG): section(vol.Schema(_LOG_FIELDS), {"collapsed": True}),
+    **options_form.GATEWAY,
+}
 _OPTIONS_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(CONF_DOOR_PHONES, default=list): TextSelector(
@@ -197,8 +205,6 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.LIST,
             )
         ),
-        **options_form.FIELDS,
-        **sound_options.FIELDS,
         vol.Optional(CONF_ENGINE): SelectSelector(
             SelectSelectorConfig(
                 options=[kind.value for kind in EngineKind],
@@ -206,12 +212,7 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.DROPDOWN,
             )
         ),
-        vol.Required(SECTION_BLOCKING, default=dict): section(
-            vol.Schema(_BLOCKING_FIELDS), {"collapsed": True}
-        ),
-        vol.Required(SECTION_LOG, default=dict): section(
-            vol.Schema(_LOG_FIELDS), {"collapsed": True}
-        ),
+        **_SECTIONS,
     }
 )
 

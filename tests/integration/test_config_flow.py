@@ -8,8 +8,10 @@ import pytest
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.experience_store import experience_store, gateway_key
@@ -82,6 +84,21 @@ UNTOUCHED_OPTIONS: dict[str, Any] = {
     "record_notice_message": "",
     "record_numbers": [],
     **CAREFUL,
+}
+
+
+# The frontend sends every section of a form, and in it what is shown there.
+UNTOUCHED: dict[str, Any] = {
+    section: {}
+    for section in (
+        "blocking",
+        "calls",
+        "answering",
+        "recording",
+        "assist_by_phone",
+        "call_log",
+        "gateway",
+    )
 }
 
 
@@ -489,7 +506,9 @@ def sections(result: Any) -> dict[str, Any]:
 async def set_options(hass: HomeAssistant, entry: MockConfigEntry, **entered: Any) -> Any:
     """Enter the options of the sections; returns what the dialog says."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
-    return await hass.config_entries.options.async_configure(result["flow_id"], entered)
+    return await hass.config_entries.options.async_configure(
+        result["flow_id"], {**UNTOUCHED, **entered}
+    )
 
 
 async def test_options_of_the_gateway(
@@ -629,13 +648,18 @@ async def test_options(
     assert result["step_id"] == "init"
     assert suggested(result)["door_phones"] == ["1", "0451234567"]
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"door_phones": ["２", "door"]}
+        result["flow_id"], {**UNTOUCHED, "door_phones": ["２", "door"]}
     )
     assert result["errors"] == {"door_phones": "number_invalid"}
     assert result["description_placeholders"] == {"number": "door"}
     result = await hass.config_entries.options.async_configure(
         result["flow_id"],
-        {"door_phones": ["２", "03-1234-5678", "2"], "call_waiting": True, "codecs": ["pcma"]},
+        {
+            **UNTOUCHED,
+            "door_phones": ["２", "03-1234-5678", "2"],
+            "call_waiting": True,
+            "codecs": ["pcma"],
+        },
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
@@ -659,10 +683,63 @@ async def test_options_can_be_emptied(
 ) -> None:
     """All door phones can be taken away."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
-    await hass.config_entries.options.async_configure(result["flow_id"], {})
+    await hass.config_entries.options.async_configure(result["flow_id"], UNTOUCHED)
     await hass.async_block_till_done()
     assert entry.options == UNTOUCHED_OPTIONS
     assert line_config(entry.data, entry.options).codecs == (SoundCodec.PCMU,)
+
+
+def as_shown(fields: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the frontend sends for a form in which nothing is touched."""
+    sent: dict[str, Any] = {}
+    for field in fields:
+        told = (field.get("description") or {}).get("suggested_value")
+        if told is not None:
+            sent[field["name"]] = told
+        elif "default" in field:
+            sent[field["name"]] = field["default"]
+        elif field.get("type") == "expandable":
+            sent[field["name"]] = as_shown(field["schema"])
+    return sent
+
+
+async def test_options_that_are_only_looked_at_stay(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """The dialog shows what is kept, in every section, so that sending it changes nothing."""
+    path = "/api/config/config_entries/options/flow"
+    assert await async_setup_component(hass, "config", {})
+    client = await hass_client()
+    kept = {
+        **UNTOUCHED_OPTIONS,
+        "area_code": "03",
+        "region": "west",
+        "allowed_costs": ["internal", "premium"],
+        "blocked_callers": ["0120*"],
+        "block_treatment": "silence",
+        "log_calls": 50,
+        "log_days": 7,
+        "record": "all",
+        "record_keep_days": 0,
+        "record_notice": False,
+        "answering_after": 15,
+        "answering_greeting": "{{ who }}",
+        "assist": True,
+        "assist_pin": "4711",
+        "engine": "automatic",
+    }
+    hass.config_entries.async_update_entry(entry, options=kept)
+    form = await (await client.post(path, json={"handler": entry.entry_id})).json()
+    shown = as_shown(form["data_schema"])
+    assert shown["call_log"] == {"log_calls": 50, "log_days": 7}
+    result = await (await client.post(f"{path}/{form['flow_id']}", json=shown)).json()
+    assert result["type"] == FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert entry.options == kept
 
 
 async def test_options_of_recording_and_answering(
@@ -672,12 +749,14 @@ async def test_options_of_recording_and_answering(
     line.set_option("answering_machine", value=True)
     result = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"recording": {"record": "all", "record_numbers": ["door"]}}
+        result["flow_id"],
+        {**UNTOUCHED, "recording": {"record": "all", "record_numbers": ["door"]}},
     )
     assert result["errors"] == {"base": "number_invalid"}
     await hass.config_entries.options.async_configure(
         result["flow_id"],
         {
+            **UNTOUCHED,
             "recording": {"record": "all", "record_numbers": ["03-1234-5678"]},
             "answering": {"answering_after": 15, "answering_greeting": "{{ who }}"},
         },
@@ -715,13 +794,13 @@ async def test_options_of_assist(
     """What cannot be right is said; numbers are kept as calls have them."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"assist_by_phone": assist}
+        result["flow_id"], {**UNTOUCHED, "assist_by_phone": assist}
     )
     assert result["errors"] == {"base": reason}
     callers = [{"number": "090-1234-5678", "person": "person.me"}]
     await hass.config_entries.options.async_configure(
         result["flow_id"],
-        {"assist_by_phone": {"assist_callers": callers, "assist_pin": "４７１１"}},
+        {**UNTOUCHED, "assist_by_phone": {"assist_callers": callers, "assist_pin": "４７１１"}},
     )
     await hass.async_block_till_done()
     assert entry.options["assist_callers"] == [{"number": "09012345678", "person": "person.me"}]
@@ -741,13 +820,14 @@ async def test_options_of_blocking(
         "block_status": "603",
     }
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"blocking": blocking}
+        result["flow_id"], {**UNTOUCHED, "blocking": blocking}
     )
     assert result["errors"] == {"base": "number_invalid"}
     assert result["description_placeholders"] == {"number": "abroad"}
     blocking["blocked_callers"] = ["0120-*", "0120*", "03-1234-5678"]
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"blocking": blocking, "call_log": {"log_calls": 50, "log_days": 7}}
+        result["flow_id"],
+        {**UNTOUCHED, "blocking": blocking, "call_log": {"log_calls": 50, "log_days": 7}},
     )
     await hass.async_block_till_done()
     assert entry.options == {

@@ -138,7 +138,8 @@ async def test_add(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
     """A contact that is entered names its callers at once, and its button calls it."""
     result = await begin(hass, "contact")
     assert result["type"] is FlowResultType.FORM
-    assert (schema := result["data_schema"]) is not None
+    schema = result["data_schema"]
+    assert schema is not None
     (numbers,) = [key for key in schema.schema if key == "numbers"]
     assert numbers.description == {"suggested_value": [""]}
     result = await configure(hass, result, FORM)

@@ -236,6 +236,8 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
 
     VERSION = 1
 
+    _app: EngineApp
+
     def __init__(self) -> None:
         """Begin without an error to show."""
         self._errors: dict[str, str] = {}
@@ -243,7 +245,6 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         self._found: str | None = None
         self._gateways: list[FoundGateway] = []
         self._entered: dict[str, Any] = {}
-        self._app: EngineApp | None = None
 
     @staticmethod
     @callback
@@ -301,10 +302,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Have the lines use the app, or set the first line up with it."""
-        app = self._app
-        if app is None:
-            return self.async_abort(reason="app_not_understood")
-        keeper = engine_keeper(self.hass)
+        app, keeper = self._app, engine_keeper(self.hass)
         if user_input is not None:
             choice = EngineChoice(kind=EngineKind.REMOTE, url=app.url, token=app.token)
             try:

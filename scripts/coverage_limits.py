@@ -42,7 +42,7 @@ def forget() -> None:
 
 def show(python: Path) -> dict[str, Any]:
     """Print what was measured, and return it as coverage.py reports it; {} if nothing was."""
-    command = [python, "-m", "coverage"]
+    command: list[str | Path] = [python, "-m", "coverage"]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "coverage.json"
         # An engine that ended after its suite has left its own beside the rest.

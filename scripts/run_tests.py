@@ -41,6 +41,7 @@ SUITES = (
 )
 # Programs of others that suites need, and the Debian packages that bring them.
 PROGRAMS = {
+    "unit": {"ffmpeg": "ffmpeg"},
     "integration": {"ffmpeg": "ffmpeg"},
     "peers": {
         "kamailio": "kamailio",
@@ -63,11 +64,11 @@ PROGRAMS = {
     "browser": {"chromium": "chromium fonts-ipafont-gothic"},
 }
 # Suites that are run without their programs as well; the tests that want these are skipped.
-PARTLY = frozenset({"integration"})
+PARTLY = frozenset({"unit", "integration"})
 PYTEST_NO_TESTS = 5
 PJSUA2_MISSING = "HIKARI_PJSUA2_MISSING"
 # Suites that wait more than they compute, and how many of their tests run at a time.
-AT_ONCE = {"unit": 3, "conformance": 4, "install": 2}
+AT_ONCE = {"unit": 3, "conformance": 4, "install": 2, "browser": 2}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 

@@ -103,7 +103,11 @@ class ExperienceStore:
 
     @callback
     def follow(self, entry: ConfigEntry) -> None:
-        """Let a line that is set up find what it learnt under its gateway's former address."""
+        """Let a line that is set up take along what it learnt at its gateway's former address.
+
+        A gateway that is known at the new address already has taught what holds there, and
+        another line may be at the former one still.
+        """
         now = gateway_key(entry)
         before = self._gateway_of.get(entry.entry_id, now)
         self._gateway_of[entry.entry_id] = now

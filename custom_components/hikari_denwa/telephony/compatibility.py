@@ -168,15 +168,15 @@ class LineFacts:
     """What a line can do now.
 
     ``family`` is that of its registration, None if it has none; ``families`` are those
-    that its owner lets it use. ``shows_number`` tells whether callees see the number without
-    186, None if that is not known. ``others`` are more lines of the same gateway.
+    that its owner lets it use. ``shows_number`` tells whether callees are known to see the number
+    without 186. ``others`` are more lines of the same gateway.
     """
 
     id: str
     extension: str
     family: Family | None
     families: frozenset[Family] = frozenset(Family)
-    shows_number: bool | None = None
+    shows_number: bool = False
     others: tuple[LineFacts, ...] = ()
 
 
@@ -488,8 +488,12 @@ def is_translated(path: FamilyPath) -> bool:
 
 def _judge(case: _Case, attempt: Attempt) -> _Judged:
     """Return how one way to place the call would fare."""
-    judged = case.callee[attempt.family].capped(_judge_path(case, attempt))
-    judged = judged.capped(_judge_number(case, attempt))
+    return case.callee[attempt.family].capped(_judge_beside(case, attempt))
+
+
+def _judge_beside(case: _Case, attempt: Attempt) -> _Judged:
+    """Return what there is to a way beside the family that the callee's side takes."""
+    judged = _judge_path(case, attempt).capped(_judge_number(case, attempt))
     return judged.capped(_judge_withheld(case))
 
 
@@ -652,9 +656,14 @@ def _judge_number(case: _Case, attempt: Attempt) -> _Judged:
 def _judge_withheld(case: _Case) -> _Judged:
     """Return what becomes of a caller without a number where such callers were refused (433)."""
     number = case.number
-    shows = number.prefix == SHOW_NUMBER or (number.prefix is None and case.line.shows_number)
     inside = number.kind in {NumberKind.EXTENSION, NumberKind.EMERGENCY}
-    if shows or inside or not case.experience.refuses_withheld(number.national, case.now):
+    if number.prefix == SHOW_NUMBER or inside:
+        return _Judged(_Grade.WORKS)
+    # Without a prefix the line withholds its number, unless it is known to show it.
+    alike: frozenset[bool | None] = frozenset({True, None})
+    if case.line.shows_number:
+        alike = frozenset({True if number.prefix else None})
+    if not case.experience.refuses_withheld(number.national, case.now, alike):
         return _Judged(_Grade.WORKS)
     reason = Reason(
         code=ReasonCode.WITHHELD_REFUSED_BEFORE, placeholders={"number": number.display}
@@ -695,7 +704,10 @@ def _fallback(case: _Case, leg: _Leg, legs: Iterable[_Leg]) -> _Leg | None:
 
 
 def _with_fallback(case: _Case, leg: _Leg, legs: Iterable[_Leg]) -> _Leg:
-    """Raise an uncertain way whose refusal is caught by a good one over the other family."""
+    """Raise an uncertain way whose refusal is caught by a good one over the other family.
+
+    A gateway refuses a family with 488; nothing catches what is uncertain for another reason.
+    """
     fallback = _fallback(case, leg, legs)
     if (
         fallback is None
@@ -703,6 +715,7 @@ def _with_fallback(case: _Case, leg: _Leg, legs: Iterable[_Leg]) -> _Leg:
         or case.number.kind is NumberKind.EMERGENCY
         or fallback.judged.grade < _Grade.LIKELY_WORKS
         or case.callee[leg.attempt.family].grade is not _Grade.UNCERTAIN
+        or _judge_beside(case, leg.attempt).grade < _Grade.LIKELY_WORKS
     ):
         return leg
     ready = Reason(

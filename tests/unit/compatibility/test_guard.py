@@ -118,7 +118,7 @@ lines = st.builds(
     extension=st.just("3"),
     family=st.none() | families,
     families=st.frozensets(families),
-    shows_number=st.none() | st.booleans(),
+    shows_number=st.booleans(),
     others=others,
 )
 books = st.dictionaries(

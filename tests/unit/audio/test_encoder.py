@@ -12,7 +12,7 @@ from custom_components.hikari_denwa.telephony.audio.encoder import Encoder
 from custom_components.hikari_denwa.telephony.audio.formats import LiveFormat
 from custom_components.hikari_denwa.telephony.errors import (
     EncoderFailedError,
-    EncoderMissingError,
+    FfmpegMissingError,
 )
 
 from .test_framing import MP3_FRAME
@@ -83,7 +83,7 @@ async def test_frames_come_until_the_end(make: Callable[[str], Encoder], ear: Ea
 async def test_program_that_is_not_there(ear: Ear) -> None:
     """It has a sentence of its own."""
     encoder = Encoder("/nowhere/ffmpeg", MP3, on_frame=ear.frames.append, on_end=ear.end)
-    with pytest.raises(EncoderMissingError):
+    with pytest.raises(FfmpegMissingError):
         await encoder.start()
     await encoder.close()
 

@@ -38,11 +38,10 @@ Says = Callable[[web.WebSocketResponse], Awaitable[None]]
 class Reached:
     """An engine that runs, as a conversation takes it."""
 
-    pid = None
-    token = None
-
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         """Take where it is."""
+        self.pid: int | None = None
+        self.token: str | None = None
         self.session, self.url = session, url
 
     def kill(self) -> None:

@@ -155,7 +155,7 @@ def test_socket_that_cannot_be_bound_is_closed(monkeypatch: pytest.MonkeyPatch) 
             closed.append(True)
             super().close()
 
-    monkeypatch.setattr(network.socket, "socket", Forbidden)
+    monkeypatch.setattr(socket, "socket", Forbidden)
     with pytest.raises(PermissionError):
         network._netlink()
     assert closed

@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import os
+import socket
 import struct
 import sys
 from typing import Any
@@ -73,8 +74,8 @@ def netlink(monkeypatch: pytest.MonkeyPatch) -> Netlink:
     """Put it where the questions go."""
     fake = Netlink()
     for name in ("AF_NETLINK", "NETLINK_ROUTE"):
-        monkeypatch.setattr(path_finder.socket, name, 16, raising=False)
-    monkeypatch.setattr(path_finder.socket, "socket", lambda *_: fake)
+        monkeypatch.setattr(socket, name, 16, raising=False)
+    monkeypatch.setattr(socket, "socket", lambda *_: fake)
     return fake
 
 

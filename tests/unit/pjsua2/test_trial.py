@@ -100,7 +100,7 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
         except KeyError:
             raise ImportError(f"No module named {name!r}") from None
 
-    monkeypatch.setattr(trial.importlib, "import_module", load)
+    monkeypatch.setattr("importlib.import_module", load)
     monkeypatch.setattr(trial, "_KEPT", [])
     return found
 

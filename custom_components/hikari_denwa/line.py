@@ -389,8 +389,8 @@ class Line:
             if losses != self._engine_losses:
                 raise EngineLostError
             if continues:
+                placed(continues)
                 call = self._continued(continues, dialled, told)
-                placed(call)
             else:
                 call = self._known(Call.outgoing(dialled, attempt.digits, dt_util.utcnow(), told))
                 placed(call)

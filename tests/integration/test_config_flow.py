@@ -8,8 +8,10 @@ import pytest
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.experience_store import experience_store, gateway_key
@@ -42,6 +44,7 @@ CAREFUL: dict[str, Any] = {
     "second_gateway": "",
     "region": "automatic",
     "area_code": "",
+    "shows_number": False,
     "extensions": [],
     "allowed_costs": [
         "free",
@@ -82,6 +85,21 @@ UNTOUCHED_OPTIONS: dict[str, Any] = {
     "record_notice_message": "",
     "record_numbers": [],
     **CAREFUL,
+}
+
+
+# The frontend sends every section of a form, and in it what is shown there.
+UNTOUCHED: dict[str, Any] = {
+    section: {}
+    for section in (
+        "blocking",
+        "calls",
+        "answering",
+        "recording",
+        "assist_by_phone",
+        "call_log",
+        "gateway",
+    )
 }
 
 
@@ -305,6 +323,73 @@ async def test_gateway_that_moved_is_looked_for(
     assert hass.config_entries.async_entries(DOMAIN) == [entry]
 
 
+async def test_one_of_several_gateways_is_chosen(
+    hass: HomeAssistant, engine: FakeEngine, found: list[FoundGateway]
+) -> None:
+    """Where two machines answer over one family, a person chooses; what was entered stays."""
+    found.append(FoundGateway(host="ntt.setup", families=(Family.IPV6, Family.IPV4)))
+    found.append(FoundGateway(host="192.168.3.1", families=(Family.IPV4,)))
+    result = await enter(hass, await begin(hass), **{**ENTERED, "gateway": ""})
+    assert result["step_id"] == "choose_gateway"
+    assert not engine.probed
+    again = await hass.config_entries.flow.async_configure(result["flow_id"])
+    schema = again["data_schema"]
+    assert schema is not None
+    assert schema({}) == {"gateway": "ntt.setup"}
+    assert [option["label"] for option in schema.schema["gateway"].config["options"]] == [
+        "ntt.setup (IPv6, IPv4)",
+        "192.168.3.1 (IPv4)",
+    ]
+    engine.probe_error = tree.CredentialsRejectedError(user_id="0003")
+    result = await enter(hass, again, gateway="192.168.3.1")
+    assert result["step_id"] == "user"
+    assert result["errors"] == {"password": "credentials_rejected"}
+    assert suggested(result)["gateway"] == "192.168.3.1"
+    engine.probe_error = None
+    result = await enter(hass, result, **{**ENTERED, "gateway": "192.168.3.1"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "実家の電話"
+    assert result["data"] == {**ENTRY_DATA, "gateway": "192.168.3.1"}
+
+
+async def test_gateways_of_the_other_family_are_no_choice(
+    hass: HomeAssistant, engine: FakeEngine, found: list[FoundGateway]
+) -> None:
+    """Only those that answer over the family that was entered are told apart."""
+    found.append(FoundGateway(host="192.168.1.1", families=(Family.IPV4,)))
+    found.append(FoundGateway(host="192.168.3.1", families=(Family.IPV4,)))
+    found.append(FoundGateway(host="2001:db8::1", families=(Family.IPV6,)))
+    entered = {**ENTERED, "gateway": "", "family": "ipv6"}
+    result = await enter(hass, await begin(hass), **entered)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["gateway"] == "2001:db8::1"
+
+
+async def test_one_of_several_gateways_for_a_line_that_moves(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    found: list[FoundGateway],
+) -> None:
+    """Reconfiguring goes on with the gateway that was chosen, and keeps the password."""
+    found.append(FoundGateway(host="192.168.1.1", families=(Family.IPV4,)))
+    found.append(FoundGateway(host="192.168.3.1", families=(Family.IPV4,)))
+    result = await entry.start_reconfigure_flow(hass)
+    result = await enter(
+        hass,
+        result,
+        extension="3",
+        user_id="0003",
+        family="automatic",
+        advanced={"port": 5060},
+    )
+    assert result["step_id"] == "choose_gateway"
+    result = await enter(hass, result, gateway="192.168.3.1")
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data == {**ENTRY_DATA, "gateway": "192.168.3.1"}
+
+
 async def test_second_extension_uses_the_running_engine(
     hass: HomeAssistant, engine: FakeEngine, line: Line
 ) -> None:
@@ -369,6 +454,14 @@ async def test_reconfigure(
 ) -> None:
     """Everything can be changed; the entities stay, and so does a password left out."""
     before = {state.entity_id for state in hass.states.async_all()}
+    known = Outcome(
+        number="0312345678",
+        kind=NumberKind.LANDLINE,
+        family=Family.IPV6,
+        result=Result.REACHED,
+        at=dt_util.utcnow().timestamp(),
+    )
+    experience_store(hass).note(gateway_key(entry), known)
     result = await entry.start_reconfigure_flow(hass)
     assert result["step_id"] == "reconfigure"
     assert suggested(result)["gateway"] == "2001:db8::1"
@@ -386,6 +479,7 @@ async def test_reconfigure(
     }
     assert {state.entity_id for state in hass.states.async_all()} == before
     assert engine.client.lines[entry.entry_id][0].gateway == "192.168.1.1"
+    assert entry.runtime_data.dialler.experience.outcomes == {"0312345678": (known,)}
 
 
 async def test_reconfigure_refused_then_taken(
@@ -422,7 +516,9 @@ def sections(result: Any) -> dict[str, Any]:
 async def set_options(hass: HomeAssistant, entry: MockConfigEntry, **entered: Any) -> Any:
     """Enter the options of the sections; returns what the dialog says."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
-    return await hass.config_entries.options.async_configure(result["flow_id"], entered)
+    return await hass.config_entries.options.async_configure(
+        result["flow_id"], {**UNTOUCHED, **entered}
+    )
 
 
 async def test_options_of_the_gateway(
@@ -436,6 +532,7 @@ async def test_options_of_the_gateway(
             "second_gateway": " １９２.168.1.1 ",
             "region": "west",
             "area_code": "03",
+            "shows_number": True,
             "extensions": [{"number": "１", "kind": "analog"}, {"number": "21", "kind": "dual"}],
         },
         calls={
@@ -451,6 +548,7 @@ async def test_options_of_the_gateway(
     assert line_config(entry.data, entry.options).second_gateway == "192.168.1.1"
     dialler = entry.runtime_data.dialler
     assert dialler.region == "west"
+    assert dialler.own_facts.shows_number
     assert dialler.book.kind("1") == "analog"
     assert dialler.classify("34567890").digits == "0334567890"
     assert dialler.verdict("3456-7890").reasons[0].code == "number_blocked"
@@ -469,6 +567,7 @@ async def test_options_of_the_gateway(
         {"number": "21", "kind": "dual"},
     ]
     assert shown["allowed_costs"] == ["internal", "premium"]
+    assert shown["shows_number"] is True
 
 
 @pytest.mark.parametrize(
@@ -562,13 +661,18 @@ async def test_options(
     assert result["step_id"] == "init"
     assert suggested(result)["door_phones"] == ["1", "0451234567"]
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"door_phones": ["２", "door"]}
+        result["flow_id"], {**UNTOUCHED, "door_phones": ["２", "door"]}
     )
     assert result["errors"] == {"door_phones": "number_invalid"}
     assert result["description_placeholders"] == {"number": "door"}
     result = await hass.config_entries.options.async_configure(
         result["flow_id"],
-        {"door_phones": ["２", "03-1234-5678", "2"], "call_waiting": True, "codecs": ["pcma"]},
+        {
+            **UNTOUCHED,
+            "door_phones": ["２", "03-1234-5678", "2"],
+            "call_waiting": True,
+            "codecs": ["pcma"],
+        },
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
@@ -592,10 +696,63 @@ async def test_options_can_be_emptied(
 ) -> None:
     """All door phones can be taken away."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
-    await hass.config_entries.options.async_configure(result["flow_id"], {})
+    await hass.config_entries.options.async_configure(result["flow_id"], UNTOUCHED)
     await hass.async_block_till_done()
     assert entry.options == UNTOUCHED_OPTIONS
     assert line_config(entry.data, entry.options).codecs == (SoundCodec.PCMU,)
+
+
+def as_shown(fields: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the frontend sends for a form in which nothing is touched."""
+    sent: dict[str, Any] = {}
+    for field in fields:
+        told = (field.get("description") or {}).get("suggested_value")
+        if told is not None:
+            sent[field["name"]] = told
+        elif "default" in field:
+            sent[field["name"]] = field["default"]
+        elif field.get("type") == "expandable":
+            sent[field["name"]] = as_shown(field["schema"])
+    return sent
+
+
+async def test_options_that_are_only_looked_at_stay(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """The dialog shows what is kept, in every section, so that sending it changes nothing."""
+    path = "/api/config/config_entries/options/flow"
+    assert await async_setup_component(hass, "config", {})
+    client = await hass_client()
+    kept = {
+        **UNTOUCHED_OPTIONS,
+        "area_code": "03",
+        "region": "west",
+        "allowed_costs": ["internal", "premium"],
+        "blocked_callers": ["0120*"],
+        "block_treatment": "silence",
+        "log_calls": 50,
+        "log_days": 7,
+        "record": "all",
+        "record_keep_days": 0,
+        "record_notice": False,
+        "answering_after": 15,
+        "answering_greeting": "{{ who }}",
+        "assist": True,
+        "assist_pin": "4711",
+        "engine": "automatic",
+    }
+    hass.config_entries.async_update_entry(entry, options=kept)
+    form = await (await client.post(path, json={"handler": entry.entry_id})).json()
+    shown = as_shown(form["data_schema"])
+    assert shown["call_log"] == {"log_calls": 50, "log_days": 7}
+    result = await (await client.post(f"{path}/{form['flow_id']}", json=shown)).json()
+    assert result["type"] == FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert entry.options == kept
 
 
 async def test_options_of_recording_and_answering(
@@ -605,12 +762,14 @@ async def test_options_of_recording_and_answering(
     line.set_option("answering_machine", value=True)
     result = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"recording": {"record": "all", "record_numbers": ["door"]}}
+        result["flow_id"],
+        {**UNTOUCHED, "recording": {"record": "all", "record_numbers": ["door"]}},
     )
     assert result["errors"] == {"base": "number_invalid"}
     await hass.config_entries.options.async_configure(
         result["flow_id"],
         {
+            **UNTOUCHED,
             "recording": {"record": "all", "record_numbers": ["03-1234-5678"]},
             "answering": {"answering_after": 15, "answering_greeting": "{{ who }}"},
         },
@@ -648,13 +807,13 @@ async def test_options_of_assist(
     """What cannot be right is said; numbers are kept as calls have them."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"assist_by_phone": assist}
+        result["flow_id"], {**UNTOUCHED, "assist_by_phone": assist}
     )
     assert result["errors"] == {"base": reason}
     callers = [{"number": "090-1234-5678", "person": "person.me"}]
     await hass.config_entries.options.async_configure(
         result["flow_id"],
-        {"assist_by_phone": {"assist_callers": callers, "assist_pin": "４７１１"}},
+        {**UNTOUCHED, "assist_by_phone": {"assist_callers": callers, "assist_pin": "４７１１"}},
     )
     await hass.async_block_till_done()
     assert entry.options["assist_callers"] == [{"number": "09012345678", "person": "person.me"}]
@@ -674,13 +833,14 @@ async def test_options_of_blocking(
         "block_status": "603",
     }
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"blocking": blocking}
+        result["flow_id"], {**UNTOUCHED, "blocking": blocking}
     )
     assert result["errors"] == {"base": "number_invalid"}
     assert result["description_placeholders"] == {"number": "abroad"}
     blocking["blocked_callers"] = ["0120-*", "0120*", "03-1234-5678"]
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"blocking": blocking, "call_log": {"log_calls": 50, "log_days": 7}}
+        result["flow_id"],
+        {**UNTOUCHED, "blocking": blocking, "call_log": {"log_calls": 50, "log_days": 7}},
     )
     await hass.async_block_till_done()
     assert entry.options == {

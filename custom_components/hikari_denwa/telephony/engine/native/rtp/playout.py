@@ -39,8 +39,8 @@ _RESTART_SLACK = _RESTART_MARGIN / _SAMPLES_PER_SECOND
 # In seconds: of one take, and of less than which it is not worth while.
 _NUDGE = 0.0002
 _LEAST_NUDGE = 0.002
-# Of all takes together, and what each adds to it: two sides who both do this chase each
-# other. The least that follows clocks 200 ppm apart is no faster than a poor clock.
+# Of all takes together, and what each adds to that: two sides who both do this chase each
+# other, and must not run faster than a poor clock, 200 ppm.
 _NUDGES = 2 * FRAME_SECONDS
 _NUDGES_REGAINED = 2e-4 * FRAME_SECONDS
 _COUNTED = (

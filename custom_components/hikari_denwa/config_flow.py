@@ -24,6 +24,7 @@ from homeassistant.helpers.selector import (
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
+    TemplateSelector,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -40,6 +41,9 @@ from .const import (
     CONF_BLOCK_TREATMENT,
     CONF_BLOCKED_CALLERS,
     CONF_CALL_WAITING,
+    CONF_CHALLENGE_KEY,
+    CONF_CHALLENGE_MESSAGE,
+    CONF_CHALLENGE_SECONDS,
     CONF_CODECS,
     CONF_DOOR_PHONES,
     CONF_EMERGENCY,
@@ -50,6 +54,8 @@ from .const import (
     CONF_GATEWAY,
     CONF_LOG_CALLS,
     CONF_LOG_DAYS,
+    CONF_SAY_MESSAGE,
+    CONF_UNKNOWN_TREATMENT,
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
@@ -60,12 +66,14 @@ from .const import (
 )
 from .contact_flow import ContactSubentryFlow
 from .contacts import number_or_pattern
+from .doorkeeper import CHALLENGE_KEYS, DEFAULT_CHALLENGE_KEY, DEFAULT_CHALLENGE_SECONDS
 from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
 from .engine_flow import EngineOptions
 from .exceptions import shown_placeholders
 from .line import Line, line_config
 from .options import DiallingOptions
 from .screening import (
+    AS_BLOCKED,
     BLOCK_STATUSES,
     BLOCK_TREATMENTS,
     DEFAULT_BLOCK_STATUS,
@@ -172,6 +180,17 @@ _BLOCKING_FIELDS: Final = {
     ),
     vol.Required(CONF_BLOCK_STATUS, default=str(DEFAULT_BLOCK_STATUS)): _choice(
         map(str, BLOCK_STATUSES), CONF_BLOCK_STATUS
+    ),
+    vol.Required(CONF_UNKNOWN_TREATMENT, default=AS_BLOCKED): _choice(
+        (AS_BLOCKED, *BLOCK_TREATMENTS), CONF_UNKNOWN_TREATMENT
+    ),
+    vol.Optional(CONF_SAY_MESSAGE, default=""): TemplateSelector(),
+    vol.Required(CONF_CHALLENGE_KEY, default=DEFAULT_CHALLENGE_KEY): SelectSelector(
+        SelectSelectorConfig(options=list(CHALLENGE_KEYS), mode=SelectSelectorMode.DROPDOWN)
+    ),
+    vol.Optional(CONF_CHALLENGE_MESSAGE, default=""): TemplateSelector(),
+    vol.Required(CONF_CHALLENGE_SECONDS, default=DEFAULT_CHALLENGE_SECONDS): _whole_number(
+        3, 30, unit="s"
     ),
 }
 _LOG_FIELDS: Final = {

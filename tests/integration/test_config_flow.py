@@ -64,6 +64,11 @@ UNTOUCHED_OPTIONS: dict[str, Any] = {
     "block_kinds": [],
     "block_treatment": "reject",
     "block_status": "486",
+    "unknown_treatment": "as_blocked",
+    "say_message": "",
+    "challenge_key": "3",
+    "challenge_message": "",
+    "challenge_seconds": 10,
     "log_calls": 1000,
     "log_days": 365,
     "answering_after": 20,
@@ -672,6 +677,11 @@ async def test_options_of_blocking(
         "block_kinds": ["withheld"],
         "block_treatment": "silence",
         "block_status": "603",
+        "unknown_treatment": "challenge",
+        "say_message": "Goodbye",
+        "challenge_key": "#",
+        "challenge_message": "Press {{ key }}",
+        "challenge_seconds": 5,
     }
     result = await hass.config_entries.options.async_configure(
         result["flow_id"], {"blocking": blocking}

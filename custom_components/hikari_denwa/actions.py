@@ -15,6 +15,7 @@ from homeassistant.core import (
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 
+from .block_actions import BLOCK_FIELDS, UNBLOCK_FIELDS, block_number, unblock_number
 from .call_log_actions import (
     DELETE_FIELDS,
     GET_FIELDS,
@@ -115,6 +116,8 @@ class Action(StrEnum):
     MARK_CALLS_SEEN = "mark_calls_seen"
     SELF_TEST = "self_test"
     GET_TRACE = "get_trace"
+    BLOCK_NUMBER = "block_number"
+    UNBLOCK_NUMBER = "unblock_number"
 
 
 class DialResult(StrEnum):
@@ -202,6 +205,8 @@ _SCHEMAS: Final = {
         {**_LINE, vol.Optional(ATTR_NUMBER, default=TIME_SIGNAL): vol.Any(str, int)}
     ),
     Action.GET_TRACE: vol.Schema(_LINE),
+    Action.BLOCK_NUMBER: vol.Schema({**_LINE, **BLOCK_FIELDS}),
+    Action.UNBLOCK_NUMBER: vol.Schema({**_LINE, **UNBLOCK_FIELDS}),
 }
 _FILTERS: Final = (ATTR_DIRECTION, ATTR_NUMBERS, ATTR_DOOR_PHONES_ONLY)
 # These tell something and do nothing else.
@@ -236,6 +241,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.MARK_CALLS_SEEN: _mark_calls_seen,
         Action.SELF_TEST: _self_test,
         Action.GET_TRACE: _get_trace,
+        Action.BLOCK_NUMBER: _block_number,
+        Action.UNBLOCK_NUMBER: _unblock_number,
     }
     for action, handler in handlers.items():
         hass.services.async_register(
@@ -490,6 +497,17 @@ async def _get_trace(call: ServiceCall) -> ServiceResponse:
         "trace": await async_trace_text(call.hass, line.entry),
         "path": signed_trace_path(call.hass, line.entry),
     }
+
+
+async def _block_number(call: ServiceCall) -> ServiceResponse:
+    """Block a number from now on, or that of the last caller."""
+    number = call.data.get(ATTR_NUMBER)
+    return block_number(_line(call), None if number is None else _as_written(number))
+
+
+async def _unblock_number(call: ServiceCall) -> ServiceResponse:
+    """Block a number no more."""
+    return unblock_number(_line(call), _as_written(call.data[ATTR_NUMBER]))
 
 
 def _as_written(number: str | int) -> str:

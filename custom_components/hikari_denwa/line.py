@@ -625,7 +625,7 @@ class Line:
         return self._rules[1]
 
     @callback
-    def set_option(self, key: str, *, value: bool) -> None:
+    def set_option(self, key: str, *, value: bool | str | list[str]) -> None:
         """Keep an option that takes effect at once; nothing is set up anew."""
         self.hass.config_entries.async_update_entry(
             self.entry, options={**self.entry.options, key: value}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -13,6 +14,7 @@ import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.automation.config import AUTOMATION_BLUEPRINT_SCHEMA
 from homeassistant.components.blueprint import models
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
@@ -156,11 +158,20 @@ def phone(hass: HomeAssistant) -> str:
     return device.id
 
 
-async def test_missed_call(hass: HomeAssistant, engine: FakeEngine, line: Line, phone: str) -> None:
+async def test_missed_call(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line, phone: str
+) -> None:
     """The phone is told; its buttons call back and block."""
     # The environment with the oldest Home Assistant has not all that the app's integration wants.
     device_action = pytest.importorskip("homeassistant.components.mobile_app.device_action")
     notified: list[dict[str, Any]] = []
+    friend = ConfigSubentry(
+        data=MappingProxyType({"numbers": ["0311110000"]}),
+        subentry_type="contact",
+        title="Friend",
+        unique_id=None,
+    )
+    hass.config_entries.async_add_subentry(entry, friend)
 
     async def notify(
         hass: HomeAssistant, config: dict[str, Any], variables: Any, context: Any
@@ -181,14 +192,12 @@ async def test_missed_call(hass: HomeAssistant, engine: FakeEngine, line: Line, 
         hass.bus.async_fire("mobile_app_notification_action", {"action": button})
         return False
 
-    blocked = async_mock_service(hass, "test", "block")
     with patch.object(device_action, "async_call_action_from_config", notify):
         await use(
             hass,
             "missed_call.yaml",
             phone=phone,
             call_back="line",
-            block=[{"action": "test.block", "data": {"number": "{{ number }}"}}],
         )
         listener = engine.client.listener()
         for call in ("in-1", "in-2"):
@@ -196,16 +205,22 @@ async def test_missed_call(hass: HomeAssistant, engine: FakeEngine, line: Line, 
             listener.call_event(ended(call, EndReason.CALLER_GAVE_UP))
         listener.call_event(incoming("in-3", number=None, kind=CallerIdKind.WITHHELD))
         listener.call_event(ended("in-3", EndReason.CALLER_GAVE_UP))
-        await until(lambda: len(notified) == 3)
-    assert [each["title"] for each in notified] == ["Missed call"] * 3
+        listener.call_event(incoming("in-4", number="0311110000"))
+        listener.call_event(ended("in-4", EndReason.CALLER_GAVE_UP))
+        await until(lambda: len(notified) == 4)
+    assert [each["title"] for each in notified] == ["Missed call"] * 4
     assert notified[0]["message"].startswith("03-1234-5678, ")
     assert [button["action"] for button in notified[0]["data"]["actions"]] == [
         "CALL_BACK_in-1",
         "BLOCK_in-1",
     ]
     assert notified[2]["data"]["actions"] == []
-    await until(lambda: press("BLOCK_in-2") or blocked)
-    assert of(blocked) == [{"number": "0312345678"}]
+    # Whom the block list does not block has no button for that.
+    assert [button["action"] for button in notified[3]["data"]["actions"]] == ["CALL_BACK_in-4"]
+    await until(lambda: press("BLOCK_in-2") or line.entry.options.get("blocked_callers"))
+    assert line.entry.options["blocked_callers"] == ["0312345678"]
+    listener.call_event(incoming("in-5"))
+    assert state_of(hass, "event.home_call").attributes["event_type"] == "blocked"
     assert not engine.sent("dial")
     await until(lambda: press("CALL_BACK_in-1") or engine.sent("dial"))
     await turn_off(hass)

@@ -69,6 +69,7 @@ EXPECTED = {
     "announce-the-family": ["tts.speak"],
     "missed-calls-message": ["hikari_denwa.get_calls", "notify.notify"],
     "good-night": ["switch.turn_on"],
+    "block-the-last-caller": ["hikari_denwa.block_number"],
     "check-before-dialling": ["hikari_denwa.check_number", "hikari_denwa.dial"],
 }
 OTHERS = (

@@ -24,8 +24,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 
-from .conftest import state_of
-from .fake_engine import FakeEngine, connected, ended, incoming
+from .conftest import Voice, needs_ffmpeg, state_of
+from .fake_engine import FakeEngine, connected, dtmf, ended, incoming
 
 FOLDER = Path(__file__).parents[2] / "blueprints" / "automation" / "hikari_denwa"
 BLUEPRINTS = sorted(path.name for path in FOLDER.glob("*.yaml"))
@@ -348,3 +348,84 @@ async def test_door_phone_is_not_everybody(
     assert state_of(hass, "automation.under_test").attributes["current"] == 0
     assert door == []
     assert engine.sent("answer") == []
+
+
+SMOKE = "binary_sensor.smoke"
+
+
+async def alarm(hass: HomeAssistant, numbers: list[str]) -> dict[str, list[ServiceCall]]:
+    """Use the blueprint; returns what was done after the calls."""
+    done = {name: async_mock_service(hass, "test", name) for name in ("confirmed", "nobody")}
+    hass.states.async_set(SMOKE, "off", {"friendly_name": "Smoke in the kitchen"})
+    await use(
+        hass,
+        "alarm_call.yaml",
+        sensors=[SMOKE],
+        numbers=numbers,
+        line="line-1",
+        confirmed=[{"action": "test.confirmed", "data": {"number": "{{ outcome.answered_by }}"}}],
+        nobody=[{"action": "test.nobody"}],
+        rounds=1,
+        repeat=1,
+    )
+    hass.states.async_set(SMOKE, "on", {"friendly_name": "Smoke in the kitchen"})
+    return done
+
+
+@needs_ffmpeg
+async def test_alarm_call(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    voice: Voice,
+) -> None:
+    """The first is busy, the second, a contact, presses the key; the third is left alone."""
+    aunt = ConfigSubentry(
+        data=MappingProxyType({"numbers": ["0311119*", "0311110000"]}),
+        subentry_type="contact",
+        title="Aunt May",
+        unique_id=None,
+    )
+    hass.config_entries.async_add_subentry(entry, aunt)
+    await hass.async_block_till_done()
+    done = await alarm(hass, ["045-123-4567", "aunt may", "0398765432"])
+    listener = engine.client.listener()
+    await until(lambda: engine.sent("dial") == [("line-1", "0451234567")])
+    listener.call_event(ended("out-1", EndReason.BUSY, status=486))
+    await until(lambda: engine.has_sent("dial", "line-1", "0311110000"))
+    listener.call_event(connected("out-2"))
+    await until(lambda: engine.played)
+    engine.after_hang_up = [ended("out-2", EndReason.HUNG_UP_HERE)]
+    listener.call_event(dtmf("1", "out-2"))
+    await until(lambda: done["confirmed"])
+    assert of(done["confirmed"]) == [{"number": "0311110000"}]
+    assert [message for message, _, _ in voice.asked] == [
+        "Alarm: Smoke in the kitchen. Press 1 if you have heard this."
+    ]
+    assert len(engine.sent("dial")) == 2
+    assert not done["nobody"]
+
+
+async def test_alarm_call_that_reaches_nobody(
+    hass: HomeAssistant, engine: FakeEngine, line: Line
+) -> None:
+    """The other actions are done when nobody answers; and a number that is none calls nobody."""
+    done = await alarm(hass, ["0451234567"])
+    await until(lambda: engine.sent("dial"))
+    engine.client.listener().call_event(ended("out-1", EndReason.BUSY, status=486))
+    await until(lambda: done["nobody"])
+    assert not done["confirmed"]
+
+
+async def test_alarm_call_to_a_wrong_number(
+    hass: HomeAssistant, engine: FakeEngine, line: Line
+) -> None:
+    """Nobody is called, and the other actions are done."""
+    done = await alarm(hass, ["0451234567", "Nobody's name"])
+    await until(lambda: done["nobody"])
+    assert not engine.sent("dial")
+    hass.states.async_set(SMOKE, "unavailable")
+    hass.states.async_set(SMOKE, "on")
+    await hass.async_block_till_done()
+    assert len(done["nobody"]) == 1

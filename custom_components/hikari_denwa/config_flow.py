@@ -18,6 +18,8 @@ from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow, section
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -54,6 +56,8 @@ from .const import (
     CONF_GATEWAY,
     CONF_LOG_CALLS,
     CONF_LOG_DAYS,
+    CONF_RING_PLAYERS,
+    CONF_RING_VOLUME,
     CONF_SAY_MESSAGE,
     CONF_UNKNOWN_TREATMENT,
     CONF_USER_ID,
@@ -62,6 +66,7 @@ from .const import (
     SECTION_ADVANCED,
     SECTION_BLOCKING,
     SECTION_LOG,
+    SECTION_RINGING,
     SUBENTRY_CONTACT,
 )
 from .contact_flow import ContactSubentryFlow
@@ -72,6 +77,7 @@ from .engine_flow import EngineOptions
 from .exceptions import shown_placeholders
 from .line import Line, line_config
 from .options import DiallingOptions
+from .ringing import own_players
 from .screening import (
     AS_BLOCKED,
     BLOCK_STATUSES,
@@ -193,6 +199,12 @@ _BLOCKING_FIELDS: Final = {
         3, 30, unit="s"
     ),
 }
+_RINGING_FIELDS: Final = {
+    vol.Optional(CONF_RING_PLAYERS, default=list): EntitySelector(
+        EntitySelectorConfig(domain="media_player", multiple=True)
+    ),
+    vol.Optional(CONF_RING_VOLUME): _whole_number(1, 100, unit="%"),
+}
 _LOG_FIELDS: Final = {
     vol.Required(CONF_LOG_CALLS, default=DEFAULT_LOG_CALLS): _whole_number(10, 10_000),
     vol.Required(CONF_LOG_DAYS, default=DEFAULT_LOG_DAYS): _whole_number(1, 3650, unit="d"),
@@ -228,6 +240,9 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
         ),
         vol.Required(SECTION_LOG, default=dict): section(
             vol.Schema(_LOG_FIELDS), {"collapsed": True}
+        ),
+        vol.Required(SECTION_RINGING, default=dict): section(
+            vol.Schema(_RINGING_FIELDS), {"collapsed": True}
         ),
     }
 )
@@ -467,6 +482,11 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
             **options,
             SECTION_BLOCKING: options,
             SECTION_LOG: options,
+            SECTION_RINGING: {
+                field: options[field]
+                for field in map(str, _RINGING_FIELDS)
+                if options.get(field) is not None
+            },
             **options_form.suggested(options, self._book()),
             **sound_options.suggested(options),
         }
@@ -504,7 +524,9 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
 
     def _kept(self, entered: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is kept of what was entered; raises InputError, OptionError."""
-        blocking = entered[SECTION_BLOCKING]
+        blocking, ringing = entered[SECTION_BLOCKING], entered[SECTION_RINGING]
+        if own_players(self.hass, ringing[CONF_RING_PLAYERS]):
+            raise InputError(CONF_RING_PLAYERS, "ring_player_own")
         return {
             # What the switches set stays.
             **self.config_entry.options,
@@ -513,6 +535,9 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
             **blocking,
             CONF_BLOCKED_CALLERS: _numbers(blocking, CONF_BLOCKED_CALLERS, number_or_pattern),
             **entered[SECTION_LOG],
+            CONF_RING_PLAYERS: ringing[CONF_RING_PLAYERS],
+            # A volume that is taken out of the field is not in what was entered.
+            CONF_RING_VOLUME: ringing.get(CONF_RING_VOLUME),
             **options_form.read(entered, self.config_entry.data[CONF_GATEWAY]),
             **sound_options.read(entered),
         }

@@ -45,6 +45,7 @@ from .listening import Listening
 from .playback import LinePlayer, Playback, PlaybackEnd
 from .recorder import Recorder
 from .recordings import Recording, RecordingKind
+from .ringing import Ringing
 from .screening import RINGS, Caller, Screening, ScreeningReason, ScreeningRules, Treatment
 from .sound import CallSound
 from .telephony.calls import (
@@ -172,6 +173,7 @@ class Line:
         self.player = LinePlayer(hass, client, self)
         self.streams = streams
         self.listening = Listening(hass, self)
+        self.ringing = Ringing(hass, self)
         self.recorder = Recorder(hass, self, self._recorded)
         self.answering = AnsweringMachine(hass, self)
         self.doorkeeper = Doorkeeper(hass, self)
@@ -235,6 +237,7 @@ class Line:
         """Hang up, un-register, and end every live stream."""
         self.answering.close()
         self.doorkeeper.close()
+        await self.ringing.async_stop()
         await self.listening.async_stop()
         for call in tuple(self.dialler.borrowed_calls()):
             with suppress(TelephonyError):

@@ -71,6 +71,7 @@ EXPECTED = {
     "good-night": ["switch.turn_on"],
     "block-the-last-caller": ["hikari_denwa.block_number"],
     "ring-in-the-study": ["select.select_option"],
+    "forget-the-old-gateway": ["hikari_denwa.forget_experience"],
     "check-before-dialling": ["hikari_denwa.check_number", "hikari_denwa.dial"],
 }
 OTHERS = (

@@ -1,6 +1,7 @@
 """The home's one address book: the contacts of all lines, kept as subentries of theirs."""
 
 import asyncio
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -54,6 +55,12 @@ class AddressBook:
     def find(self, number: str | None, line: str | None = None) -> Contact | None:
         """Return who has a number; a contact of the line goes before those of others."""
         return self._index.find(number, line)
+
+    @callback
+    def named(self, name: str) -> list[Contact]:
+        """Return the contacts of a name, however it is written in capitals or full-width."""
+        wanted = _plain(name)
+        return [contact for contact in self._index if _plain(contact.name) == wanted]
 
     @callback
     def groups(self) -> list[str]:
@@ -163,6 +170,11 @@ class AddressBook:
         return True
 
 
+def _plain(name: str) -> str:
+    """Return a name as it is compared."""
+    return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
 DATA_ADDRESS_BOOK: HassKey[AddressBook] = HassKey(f"{DOMAIN}_address_book")
 
 
@@ -188,7 +200,12 @@ def async_hand_over(hass: HomeAssistant, entry: ConfigEntry) -> None:
     if heir is None:
         return
 
-    def move() -> None:
+    @callback
+    def move(change: ConfigEntryChange, removed: ConfigEntry) -> None:
+        """Move them once nothing of the old line has the entity ids that they get again."""
+        if change is not ConfigEntryChange.REMOVED or removed is not entry:
+            return
+        stop()
         for subentry in entry.subentries.values():
             if subentry.subentry_type == SUBENTRY_CONTACT:
                 moved = ConfigSubentry(
@@ -199,5 +216,4 @@ def async_hand_over(hass: HomeAssistant, entry: ConfigEntry) -> None:
                 )
                 hass.config_entries.async_add_subentry(heir, moved)
 
-    # Once the old buttons are gone, the new ones can have their entity ids.
-    hass.loop.call_soon(move)
+    stop = async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, move)

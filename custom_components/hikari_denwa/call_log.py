@@ -157,10 +157,10 @@ class LoggedCall:
 
     def interrupted(self) -> LoggedCall:
         """Return a call that ran when Home Assistant was killed: its end is not known."""
-        if self.answered or self.connected:
-            outcome = CallOutcome.ANSWERED
-        elif self.blocked:
+        if self.blocked:
             outcome = CallOutcome.BLOCKED
+        elif self.answered or self.connected:
+            outcome = CallOutcome.ANSWERED
         elif self.direction is CallDirection.INCOMING:
             outcome = CallOutcome.MISSED
         else:
@@ -174,7 +174,7 @@ class LoggedCall:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CallFilter:
+class LogFilter:
     """Which calls are meant; what is None is not looked at. ``numbers`` and ``name`` are one."""
 
     ids: frozenset[str] | None = None
@@ -346,23 +346,23 @@ class CallLog:
             self._count(calls=1)
         if call.ending is not None:
             del self._running[call.id]
-            self._count(talk_seconds=call.duration)
+            self._count(talk_seconds=0.0 if call.screening.blocked else call.duration)
         self._kept.calls[log_id] = LoggedCall.of(log_id, call)
         self._cap()
         self._changed()
 
     @callback
-    def find(self, wanted: CallFilter) -> list[LoggedCall]:
+    def find(self, wanted: LogFilter) -> list[LoggedCall]:
         """Return the calls that are meant, the latest first."""
         return [call for call in self if call in wanted]
 
     @callback
-    def mark_seen(self, wanted: CallFilter) -> int:
+    def mark_seen(self, wanted: LogFilter) -> int:
         """Note that missed calls were seen; returns how many."""
         return self._replace(replace(call, seen=True) for call in self.missed if call in wanted)
 
     @callback
-    def delete(self, wanted: CallFilter) -> int:
+    def delete(self, wanted: LogFilter) -> int:
         """Forget calls that are over; returns how many."""
         gone = [call.id for call in self.find(wanted) if call.outcome is not CallOutcome.RUNNING]
         for log_id in gone:

@@ -59,6 +59,7 @@ class ExperienceStore:
             on_removed=self._forget_all,
         )
         self._by_gateway: dict[str, Experience] = {}
+        self._gateway_of: dict[str, str] = {}
         self._listeners: list[Callable[[], None]] = []
 
     async def async_load(self) -> None:
@@ -101,19 +102,23 @@ class ExperienceStore:
         return len(known.outcomes) - len(left.outcomes)
 
     @callback
-    def follow(self, entry: ConfigEntry, data: Mapping[str, Any]) -> None:
-        """Take what calls taught along to where a line's gateway is going to be.
+    def follow(self, entry: ConfigEntry) -> None:
+        """Let a line that is set up take along what it learnt at its gateway's former address.
 
-        ``data`` is what the entry will hold. Another line may be at the former address still, or
-        at the new one already.
+        A gateway that is known at the new address already has taught what holds there, and
+        another line may be at the former one still.
         """
-        former, gateway = gateway_key(entry), _gateway_key(data)
-        if former == gateway or former not in self._by_gateway:
+        now = gateway_key(entry)
+        before = self._gateway_of.get(entry.entry_id, now)
+        self._gateway_of[entry.entry_id] = now
+        learnt = self.of(before)
+        if before == now or not learnt.outcomes:
             return
-        entries = self._hass.config_entries.async_entries(DOMAIN, include_ignore=False)
-        stays = any(gateway_key(other) == former for other in entries if other is not entry)
-        known = self.of(former) if stays else self._by_gateway.pop(former)
-        self._set(gateway, self.of(gateway).joined(known))
+        if not self.of(now).outcomes:
+            self._set(now, learnt)
+        lines = self._hass.config_entries.async_entries(DOMAIN, include_ignore=False)
+        if before not in map(gateway_key, lines):
+            self.forget(before)
 
     @callback
     def _forget_all(self) -> None:
@@ -182,12 +187,7 @@ def set_aside(path: str, word: str) -> None:
 
 def gateway_key(entry: ConfigEntry) -> str:
     """Return the name under which the experience with a line's gateway is kept."""
-    return _gateway_key(entry.data)
-
-
-def _gateway_key(data: Mapping[str, Any]) -> str:
-    """Return the name of a gateway from the data of an entry."""
-    return f"{data[CONF_GATEWAY]} {data.get(CONF_PORT, DEFAULT_PORT)}"
+    return f"{entry.data[CONF_GATEWAY]} {entry.data.get(CONF_PORT, DEFAULT_PORT)}"
 
 
 DATA_EXPERIENCE: HassKey[ExperienceStore] = HassKey(f"{DOMAIN}_experience")

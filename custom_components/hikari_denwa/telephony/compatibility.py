@@ -7,6 +7,7 @@ emergency numbers are NTT's interface documents; what is only reported stays unc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
@@ -30,6 +31,8 @@ MAX_ATTEMPTS = 2
 SHOW_NUMBER = "186"
 _FAMILY_REFUSALS = frozenset({488, 606})
 _WITHHELD_REFUSED = 433
+_KEYS = re.compile(r"[*#]")
+_PREFIXES = re.compile(r"^(?:18[46](?=\d))+")
 
 
 class Outlook(StrEnum):
@@ -413,7 +416,7 @@ def _is_blocked(number: DialledNumber, options: DialOptions) -> bool:
 
     Where the digits do not tell the whole number, what could be a blocked one counts as one.
     """
-    if {number.national, number.digits} & options.blocked_numbers:
+    if {number.national, number.digits, _bare(number.digits)} & options.blocked_numbers:
         return True
     if number.kind is NumberKind.LOCAL:
         return any(listed.endswith(number.national) for listed in options.blocked_numbers)
@@ -422,6 +425,11 @@ def _is_blocked(number: DialledNumber, options: DialOptions) -> bool:
             len(listed) > 2 and listed in number.digits for listed in options.blocked_numbers
         )
     return False
+
+
+def _bare(digits: str) -> str:
+    """Return dialled digits without keys and 184 or 186: an exchange may ring what is left."""
+    return _PREFIXES.sub("", _KEYS.sub("", digits))
 
 
 def _blocked(

@@ -123,20 +123,6 @@ class Experience:
             del kept[number]
         return Experience(kept)
 
-    def joined(self, other: Experience) -> Experience:
-        """Return what both know, as if one had heard all of it in its order."""
-        heard = [
-            outcome
-            for experience in (self, other)
-            for of_number in experience.outcomes.values()
-            for outcome in of_number
-        ]
-        outcomes: dict[str, tuple[Outcome, ...]] = {}
-        for outcome in sorted(dict.fromkeys(heard), key=lambda outcome: outcome.at):
-            of_number = outcomes.pop(outcome.number, ())
-            outcomes[outcome.number] = (*of_number, outcome)[-OUTCOMES_PER_NUMBER:]
-        return Experience(dict(list(outcomes.items())[-MAX_NUMBERS:]))
-
     def aged(self, now: float) -> Experience:
         """Return the experience without what is older than MAX_AGE; ``now`` in Unix seconds."""
         young = {

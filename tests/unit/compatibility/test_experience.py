@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -244,20 +243,6 @@ def test_round_trip(taught: list[Outcome]) -> None:
     """What is written as JSON comes back as it was."""
     experience = past(*taught)
     assert read_experience(json.loads(json.dumps(experience.to_dict()))) == (experience, 0)
-
-
-@given(st.lists(outcomes, max_size=30), st.data())
-def test_joined(taught: list[Outcome], data: st.DataObject) -> None:
-    """However what was heard is divided, together it is what one would have heard."""
-    ours = data.draw(st.lists(st.booleans(), min_size=len(taught), max_size=len(taught)))
-    taught = [replace(one, at=float(place)) for place, one in enumerate(taught)]
-    whole, here, there = Experience(), Experience(), Experience()
-    for one, mine in zip(taught, ours, strict=True):
-        whole = whole.add(one)
-        here, there = (here.add(one), there) if mine else (here, there.add(one))
-    for joined in (here.joined(there), there.joined(here), whole.joined(here)):
-        assert joined == whole
-        assert list(joined.outcomes) == list(whole.outcomes)
 
 
 @given(

@@ -114,16 +114,18 @@ async def test_follows_a_gateway_that_moves(house: HomeAssistant, shared: bool) 
         MockConfigEntry(domain=DOMAIN, data={**ENTRY_DATA, "extension": "4"}).add_to_hass(house)
     store = await loaded(house)
     store.note(GATEWAY, outcome(age=60))
-    store.note("2001:db8:0:7::1 5060", outcome("0451234567"))
     told: list[int] = []
     store.subscribe(lambda: told.append(len(store.of("2001:db8:0:7::1 5060").outcomes)))
-    store.follow(entry, dict(ENTRY_DATA))
+    store.follow(entry)
+    store.follow(entry)
     assert told == []
-    store.follow(entry, {**ENTRY_DATA, "gateway": "2001:db8:0:7::1"})
-    assert told == [2]
+    moved = {**ENTRY_DATA, "gateway": "2001:db8:0:7::1"}
+    house.config_entries.async_update_entry(entry, data=moved)
+    store.follow(entry)
+    assert told == ([1] if shared else [1, 1])
     await written(house)
     again = await loaded(house)
-    assert list(again.of("2001:db8:0:7::1 5060").outcomes) == [NUMBER, "0451234567"]
+    assert list(again.of("2001:db8:0:7::1 5060").outcomes) == [NUMBER]
     assert set(again.of(GATEWAY).outcomes) == ({NUMBER} if shared else set())
 
 

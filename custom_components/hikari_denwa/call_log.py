@@ -157,10 +157,10 @@ class LoggedCall:
 
     def interrupted(self) -> LoggedCall:
         """Return a call that ran when Home Assistant was killed: its end is not known."""
-        if self.answered or self.connected:
-            outcome = CallOutcome.ANSWERED
-        elif self.blocked:
+        if self.blocked:
             outcome = CallOutcome.BLOCKED
+        elif self.answered or self.connected:
+            outcome = CallOutcome.ANSWERED
         elif self.direction is CallDirection.INCOMING:
             outcome = CallOutcome.MISSED
         else:
@@ -346,7 +346,7 @@ class CallLog:
             self._count(calls=1)
         if call.ending is not None:
             del self._running[call.id]
-            self._count(talk_seconds=call.duration)
+            self._count(talk_seconds=0.0 if call.screening.blocked else call.duration)
         self._kept.calls[log_id] = LoggedCall.of(log_id, call)
         self._cap()
         self._changed()

@@ -19,6 +19,8 @@ from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow, section
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -26,6 +28,7 @@ from homeassistant.helpers.selector import (
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
+    TemplateSelector,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -42,6 +45,9 @@ from .const import (
     CONF_BLOCK_TREATMENT,
     CONF_BLOCKED_CALLERS,
     CONF_CALL_WAITING,
+    CONF_CHALLENGE_KEY,
+    CONF_CHALLENGE_MESSAGE,
+    CONF_CHALLENGE_SECONDS,
     CONF_CODECS,
     CONF_DOOR_PHONES,
     CONF_EMERGENCY,
@@ -52,22 +58,30 @@ from .const import (
     CONF_GATEWAY,
     CONF_LOG_CALLS,
     CONF_LOG_DAYS,
+    CONF_RING_PLAYERS,
+    CONF_RING_VOLUME,
+    CONF_SAY_MESSAGE,
+    CONF_UNKNOWN_TREATMENT,
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
     SECTION_ADVANCED,
     SECTION_BLOCKING,
     SECTION_LOG,
+    SECTION_RINGING,
     SUBENTRY_CONTACT,
 )
 from .contact_flow import ContactSubentryFlow
 from .contacts import number_or_pattern
+from .doorkeeper import CHALLENGE_KEYS, DEFAULT_CHALLENGE_KEY, DEFAULT_CHALLENGE_SECONDS
 from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
 from .engine_flow import EngineOptions
 from .exceptions import FAMILY_NAMES, shown_placeholders
 from .line import Line, line_config
 from .options import DiallingOptions
+from .ringing import own_players
 from .screening import (
+    AS_BLOCKED,
     BLOCK_STATUSES,
     BLOCK_TREATMENTS,
     DEFAULT_BLOCK_STATUS,
@@ -175,6 +189,23 @@ _BLOCKING_FIELDS: Final = {
     vol.Required(CONF_BLOCK_STATUS, default=str(DEFAULT_BLOCK_STATUS)): _choice(
         map(str, BLOCK_STATUSES), CONF_BLOCK_STATUS
     ),
+    vol.Required(CONF_UNKNOWN_TREATMENT, default=AS_BLOCKED): _choice(
+        (AS_BLOCKED, *BLOCK_TREATMENTS), CONF_UNKNOWN_TREATMENT
+    ),
+    vol.Optional(CONF_SAY_MESSAGE, default=""): TemplateSelector(),
+    vol.Required(CONF_CHALLENGE_KEY, default=DEFAULT_CHALLENGE_KEY): SelectSelector(
+        SelectSelectorConfig(options=list(CHALLENGE_KEYS), mode=SelectSelectorMode.DROPDOWN)
+    ),
+    vol.Optional(CONF_CHALLENGE_MESSAGE, default=""): TemplateSelector(),
+    vol.Required(CONF_CHALLENGE_SECONDS, default=DEFAULT_CHALLENGE_SECONDS): _whole_number(
+        3, 30, unit="s"
+    ),
+}
+_RINGING_FIELDS: Final = {
+    vol.Optional(CONF_RING_PLAYERS, default=list): EntitySelector(
+        EntitySelectorConfig(domain="media_player", multiple=True)
+    ),
+    vol.Optional(CONF_RING_VOLUME): _whole_number(1, 100, unit="%"),
 }
 _LOG_FIELDS: Final = {
     vol.Required(CONF_LOG_CALLS, default=DEFAULT_LOG_CALLS): _whole_number(10, 10_000),
@@ -185,6 +216,7 @@ _SECTIONS: Final = {
     vol.Required(SECTION_BLOCKING): section(vol.Schema(_BLOCKING_FIELDS), {"collapsed": True}),
     **options_form.CALLS,
     **sound_options.FIELDS,
+    vol.Required(SECTION_RINGING): section(vol.Schema(_RINGING_FIELDS), {"collapsed": True}),
     vol.Required(SECTION_LOG): section(vol.Schema(_LOG_FIELDS), {"collapsed": True}),
     **options_form.GATEWAY,
 }
@@ -499,6 +531,11 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
             **options,
             SECTION_BLOCKING: options,
             SECTION_LOG: options,
+            SECTION_RINGING: {
+                field: options[field]
+                for field in map(str, _RINGING_FIELDS)
+                if options.get(field) is not None
+            },
             **options_form.suggested(options, self._book()),
             **sound_options.suggested(options),
         }
@@ -536,7 +573,9 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
 
     def _kept(self, entered: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is kept of what was entered; raises InputError, OptionError."""
-        blocking = entered[SECTION_BLOCKING]
+        blocking, ringing = entered[SECTION_BLOCKING], entered[SECTION_RINGING]
+        if own_players(self.hass, ringing[CONF_RING_PLAYERS]):
+            raise InputError(CONF_RING_PLAYERS, "ring_player_own")
         return {
             # What the switches set stays.
             **self.config_entry.options,
@@ -545,6 +584,9 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
             **blocking,
             CONF_BLOCKED_CALLERS: _numbers(blocking, CONF_BLOCKED_CALLERS, number_or_pattern),
             **entered[SECTION_LOG],
+            CONF_RING_PLAYERS: ringing[CONF_RING_PLAYERS],
+            # A volume that is taken out of the field is not in what was entered.
+            CONF_RING_VOLUME: ringing.get(CONF_RING_VOLUME),
             **options_form.read(entered, self.config_entry.data[CONF_GATEWAY]),
             **sound_options.read(entered),
         }

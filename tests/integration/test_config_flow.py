@@ -67,8 +67,15 @@ UNTOUCHED_OPTIONS: dict[str, Any] = {
     "block_kinds": [],
     "block_treatment": "reject",
     "block_status": "486",
+    "unknown_treatment": "as_blocked",
+    "say_message": "",
+    "challenge_key": "3",
+    "challenge_message": "",
+    "challenge_seconds": 10,
     "log_calls": 1000,
     "log_days": 365,
+    "ring_players": [],
+    "ring_volume": None,
     "answering_after": 20,
     "answering_greeting": "",
     "answering_seconds": 120,
@@ -97,6 +104,7 @@ UNTOUCHED: dict[str, Any] = {
         "answering",
         "recording",
         "assist_by_phone",
+        "ringing",
         "call_log",
         "gateway",
     )
@@ -831,6 +839,11 @@ async def test_options_of_blocking(
         "block_kinds": ["withheld"],
         "block_treatment": "silence",
         "block_status": "603",
+        "unknown_treatment": "challenge",
+        "say_message": "Goodbye",
+        "challenge_key": "#",
+        "challenge_message": "Press {{ key }}",
+        "challenge_seconds": 5,
     }
     result = await hass.config_entries.options.async_configure(
         result["flow_id"], {**UNTOUCHED, "blocking": blocking}
@@ -857,3 +870,28 @@ async def test_options_of_blocking(
     (fields,) = [value.schema.schema for key, value in schema.schema.items() if key == "blocking"]
     (numbers,) = [key for key in fields if key == "blocked_callers"]
     assert numbers.description["suggested_value"] == ["0120*", "0312345678"]
+
+
+async def test_options_of_ringing(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """Players and their volume are kept, and can be taken away; a line's own player is none."""
+    for ringing, error in (
+        ({"ring_players": ["media_player.home_call_sound"]}, "ring_player_own"),
+        ({"ring_players": ["media_player.hall"], "ring_volume": 40}, None),
+        ({}, None),
+    ):
+        result = await hass.config_entries.options.async_init(entry.entry_id)
+        result = await hass.config_entries.options.async_configure(
+            result["flow_id"], {**UNTOUCHED, "ringing": ringing}
+        )
+        await hass.async_block_till_done()
+        if error:
+            assert result["errors"] == {"base": error}
+            hass.config_entries.options.async_abort(result["flow_id"])
+            continue
+        assert entry.options == {
+            **UNTOUCHED_OPTIONS,
+            "ring_players": ringing.get("ring_players", []),
+            "ring_volume": ringing.get("ring_volume"),
+        }

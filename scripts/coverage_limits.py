@@ -15,6 +15,8 @@ from scripts import environment
 SUITES = frozenset({"unit", "integration", "conformance"})
 ARGUMENTS = ("--cov", "--cov-append", "--cov-report=")
 LEAST = 97.0
+# pjsua2 calls back on threads of its own, where nothing is measured, and PyPI's has no IPv6.
+LEAST_WITH_PJSUA2 = 96.5
 # What ends with an answer to a person: no way through it is without a test.
 FLOWS = (
     "config_flow.py",
@@ -58,7 +60,7 @@ def show(python: Path) -> dict[str, Any]:
 def shortfalls(report: dict[str, Any], *, pjsua2: bool) -> list[str]:
     """Return what has been run less than it must be, in sentences.
 
-    Without a ``pjsua2`` its back end cannot run, and is left out of the whole.
+    Without a ``pjsua2`` its back end cannot run, and is not looked at.
     """
     files = {
         name.removeprefix(_INTEGRATION): [file["summary"]]
@@ -69,11 +71,16 @@ def shortfalls(report: dict[str, Any], *, pjsua2: bool) -> list[str]:
         for name in FLOWS
         if (percent := _percent(files.get(name, []))) < 100
     ]
-    counted = [
-        summary for name, (summary,) in files.items() if pjsua2 or not name.startswith(_PJSUA2)
+    own = [summary for name, (summary,) in files.items() if not name.startswith(_PJSUA2)]
+    wholes = {"the whole but pjsua2's back end": (own, LEAST)}
+    if pjsua2:
+        everything = [summary for (summary,) in files.values()]
+        wholes["the whole"] = (everything, LEAST_WITH_PJSUA2)
+    found += [
+        f"The coverage of {what} is {percent:.2f} %; {least:g} % is the least."
+        for what, (summaries, least) in wholes.items()
+        if (percent := _percent(summaries)) < least
     ]
-    if (percent := _percent(counted)) < LEAST:
-        found.append(f"The coverage of the whole is {percent:.2f} %; {LEAST:g} % is the least.")
     return found
 
 

@@ -60,6 +60,7 @@ EXPECTED = {
     "record-the-call": ["hikari_denwa.start_recording"],
     "message-was-left": ["notify.notify"],
     "ask-by-telephone": ["assist_satellite.ask_question"],
+    "message-to-a-contact": ["notify.send_message"],
     "call-and-say": ["hikari_denwa.dial"],
     "alarm-call": ["hikari_denwa.dial"],
     "menu": ["hikari_denwa.ask", "light.turn_on", "hikari_denwa.hang_up"],
@@ -75,6 +76,7 @@ OTHERS = (
     "media_player.media_pause",
     "tts.speak",
     "notify.notify",
+    "notify.send_message",
     "light.turn_on",
     "switch.turn_on",
 )

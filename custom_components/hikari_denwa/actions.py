@@ -15,6 +15,7 @@ from homeassistant.core import (
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 
+from .call_log import forget_recordings
 from .call_log_actions import (
     DELETE_FIELDS,
     GET_FIELDS,
@@ -433,6 +434,7 @@ async def _delete_recording(call: ServiceCall) -> ServiceResponse:
 
     with translated_errors():
         recording = await call.hass.async_add_executor_job(delete)
+    forget_recordings(call.hass, [recording])
     return recording.described()
 
 

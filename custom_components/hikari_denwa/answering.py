@@ -66,11 +66,16 @@ class AnsweringMachine:
         self._line = line
         self._rules = AnsweringRules.of(line.entry.options)
         self._waiting: dict[str, CALLBACK_TYPE] = {}
+        self._taken: set[str] = set()
 
     @property
     def enabled(self) -> bool:
         """Tell whether it is switched on."""
         return bool(self._line.entry.options.get(CONF_ANSWERING_MACHINE, False))
+
+    def has_taken(self, call: Call) -> bool:
+        """Tell whether it serves a call, and so records what is said."""
+        return call.id in self._taken
 
     @callback
     def call_updated(self, update: CallUpdate) -> None:
@@ -104,6 +109,7 @@ class AnsweringMachine:
         if self._line.latest(call).state is not CallState.RINGING or not self.enabled:
             return
         greeting = await self._greeting(call)
+        self._taken.add(call.id)
         try:
             with Keys(self._line, call) as keys:
                 await self._line.client.answer(call.id)
@@ -123,11 +129,13 @@ class AnsweringMachine:
         except TelephonyError as error:
             _LOGGER.warning("The answering machine cannot go on with %s: %s", call.id, error)
         finally:
+            self._taken.discard(call.id)
             await asyncio.shield(hang_up(self._line, call))
 
     async def _greeting(self, call: Call) -> Sound | None:
         """Return what the caller hears before the tone; None if it cannot be said."""
         words = self._rules.greeting
+        contact = call.contact
         try:
             if words:
                 words = str(
@@ -136,8 +144,12 @@ class AnsweringMachine:
                             "who": self._line.who(call),
                             "number": call.number,
                             "name": call.name,
+                            "reading": contact.reading if contact else None,
+                            "group": contact.group if contact else None,
+                            "language": contact.language if contact else None,
                             "caller_id": call.caller_id.value,
                             "called_number": call.called,
+                            "internal": call.internal,
                         },
                         parse_result=False,
                     )

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from scripts import environment
+from scripts import coverage_limits, environment
 
 ROOT = environment.ROOT
 SUITES = (
@@ -41,6 +41,8 @@ SUITES = (
 )
 # Programs of others that suites need, and the Debian packages that bring them.
 PROGRAMS = {
+    "unit": {"ffmpeg": "ffmpeg"},
+    "integration": {"ffmpeg": "ffmpeg"},
     "peers": {
         "kamailio": "kamailio",
         "baresip": "baresip",
@@ -61,14 +63,13 @@ PROGRAMS = {
     },
     "browser": {"chromium": "chromium fonts-ipafont-gothic"},
 }
+# Suites that are run without their programs as well; the tests that want these are skipped.
+PARTLY = frozenset({"unit", "integration"})
 PYTEST_NO_TESTS = 5
 PJSUA2_MISSING = "HIKARI_PJSUA2_MISSING"
 # Suites that wait more than they compute, and how many of their tests run at a time.
 AT_ONCE = {"unit": 3, "conformance": 4, "install": 2}
 POLICY = Path("/usr/sbin/policy-rc.d")
-# The fuzzer watches the same lines by the same means, and there is room for one.
-UNMEASURED = frozenset({"fuzz"})
-COVERAGE = ("--cov", "--cov-append", "--cov-report=")
 
 
 @dataclass
@@ -79,7 +80,7 @@ class Tally:
         default_factory=lambda: dict.fromkeys(("passed", "failed", "errors", "skipped"), 0)
     )
     problems: list[str] = field(default_factory=list)
-    skipped_suites: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, report: Path) -> None:
         """Add the figures of a suite from its JUnit report."""
@@ -181,6 +182,29 @@ def run_suite(suite: str, python: Path, arguments: list[str], tally: Tally) -> N
         tally.problems.append(f"The suite “{suite}” failed (pytest ended with {done.returncode}).")
 
 
+def provided(suites: list[str], tally: Tally) -> list[str]:
+    """Have the programs that suites need; returns those that can run, and notes the others."""
+    able = []
+    for suite in suites:
+        reason = provide_programs(suite)
+        if reason:
+            what = "a part of the suite" if suite in PARTLY else "the suite"
+            tally.notes.append(f"Skipped {what} “{suite}”: {reason}.")
+        if not reason or suite in PARTLY:
+            able.append(suite)
+    return able
+
+
+def is_judged(options: argparse.Namespace, suites: list[str], extra: list[str]) -> bool:
+    """Tell whether all ran that the limits of the coverage are for."""
+    return (
+        coverage_limits.SUITES.issubset(suites)
+        and not extra
+        and (options.home_assistant, options.backend) == ("newest", "native")
+        and not any(map(missing_programs, coverage_limits.SUITES))
+    )
+
+
 def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Read the command line; what follows ``--`` is pytest's."""
     ours, extra = words, []
@@ -213,31 +237,33 @@ def main() -> int:
     """Run what the command line asks for; returns the exit status."""
     options, extra = parse(sys.argv[1:])
     began = time.monotonic()
-    suites = options.suites or list(SUITES)
     tally = Tally()
     try:
         python = environment.environment(options.home_assistant)
     except environment.SetupError as error:
         environment.say(str(error))
         return 1
-    for suite in tuple(suites):
-        if reason := provide_programs(suite):
-            suites.remove(suite)
-            tally.skipped_suites.append(f"Skipped the suite “{suite}”: {reason}.")
+    suites = provided(options.suites or list(SUITES), tally)
     if "conformance" in suites:
         provide_pjsua2(options.home_assistant)
     arguments = ["-p", "no:cacheprovider", "--backend", options.backend, *extra]
     if options.coverage:
-        (ROOT / ".coverage").unlink(missing_ok=True)
+        coverage_limits.forget()
     for suite in suites:
-        measured = COVERAGE if options.coverage and suite not in UNMEASURED else ()
+        measured = (
+            coverage_limits.ARGUMENTS
+            if options.coverage and suite in coverage_limits.SUITES
+            else ()
+        )
         run_suite(suite, python, [*measured, *arguments], tally)
     if options.coverage:
-        subprocess.run(
-            [python, "-m", "coverage", "report", "--skip-covered"], cwd=ROOT, check=False
-        )
+        report = coverage_limits.show(python)
+        if is_judged(options, suites, extra):
+            tally.problems += coverage_limits.shortfalls(
+                report, pjsua2=PJSUA2_MISSING not in os.environ
+            )
     print()
-    for sentence in (*tally.skipped_suites, *tally.problems):
+    for sentence in (*tally.notes, *tally.problems):
         print(sentence)
     version = environment.run(
         python, "-c", "from importlib.metadata import version; print(version('homeassistant'))"

@@ -17,7 +17,12 @@ from .contact_actions import ContactsView
 from .engine import EngineChoice, engine_keeper, needed_family
 from .engine_issue import forget_problem, renewal, tell_problem
 from .exceptions import shown_placeholders
-from .experience_store import DATA_EXPERIENCE, ExperienceStore, gateway_key
+from .experience_store import (
+    DATA_EXPERIENCE,
+    ExperienceStore,
+    experience_store,
+    gateway_key,
+)
 from .http import DATA_STREAMS, LiveStreams, LiveStreamView, live_streams
 from .line import HikariConfigEntry, Line
 from .storage import async_remove_stores
@@ -71,6 +76,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
     except TelephonyError as error:
         raise _setup_failed(error) from error
     await tell_problem(hass, entry, lease)
+    experience_store(hass).follow(entry)
     line = Line(hass, entry, lease.client, live_streams(hass))
     entry.runtime_data = line
     async_tell_calls(hass, line)

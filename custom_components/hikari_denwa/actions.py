@@ -39,10 +39,10 @@ from .dialling import async_is_person
 from .exceptions import call_failed, translated_errors, wrong_input
 from .line import REJECT_STATUS, HikariConfigEntry, Line
 from .listening import (
-    CallFilter,
     CallSelection,
     StandingWish,
     Wish,
+    WishedCalls,
     check_players,
     filter_numbers,
 )
@@ -377,14 +377,14 @@ async def _listen(call: ServiceCall) -> ServiceResponse:
     }
 
 
-def _calls_to_come(data: Mapping[str, Any]) -> CallFilter | None:
+def _calls_to_come(data: Mapping[str, Any]) -> WishedCalls | None:
     """Return which calls besides this one are meant; raises NumberInvalidError."""
     if not data[ATTR_EVERY_CALL]:
         if any(name in data for name in _FILTERS):
             raise wrong_input("filter_without_every_call")
         return None
     numbers = [_as_written(number) for number in data.get(ATTR_NUMBERS, ())]
-    return CallFilter(
+    return WishedCalls(
         direction=data.get(ATTR_DIRECTION, CallSelection.BOTH),
         numbers=filter_numbers(numbers),
         door_phones=data.get(ATTR_DOOR_PHONES_ONLY, False),

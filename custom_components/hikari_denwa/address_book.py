@@ -188,7 +188,12 @@ def async_hand_over(hass: HomeAssistant, entry: ConfigEntry) -> None:
     if heir is None:
         return
 
-    def move() -> None:
+    @callback
+    def move(change: ConfigEntryChange, removed: ConfigEntry) -> None:
+        """Move them once nothing of the old line has the entity ids that they get again."""
+        if change is not ConfigEntryChange.REMOVED or removed is not entry:
+            return
+        stop()
         for subentry in entry.subentries.values():
             if subentry.subentry_type == SUBENTRY_CONTACT:
                 moved = ConfigSubentry(
@@ -199,5 +204,4 @@ def async_hand_over(hass: HomeAssistant, entry: ConfigEntry) -> None:
                 )
                 hass.config_entries.async_add_subentry(heir, moved)
 
-    # Once the old buttons are gone, the new ones can have their entity ids.
-    hass.loop.call_soon(move)
+    stop = async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, move)

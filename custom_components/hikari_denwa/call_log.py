@@ -185,7 +185,7 @@ class LoggedCall:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CallFilter:
+class LogFilter:
     """Which calls are meant; what is None is not looked at. ``numbers`` and ``name`` are one."""
 
     ids: frozenset[str] | None = None
@@ -397,17 +397,17 @@ class CallLog:
         )
 
     @callback
-    def find(self, wanted: CallFilter) -> list[LoggedCall]:
+    def find(self, wanted: LogFilter) -> list[LoggedCall]:
         """Return the calls that are meant, the latest first."""
         return [call for call in self if call in wanted]
 
     @callback
-    def mark_seen(self, wanted: CallFilter) -> int:
+    def mark_seen(self, wanted: LogFilter) -> int:
         """Note that missed calls were seen; returns how many."""
         return self._replace(replace(call, seen=True) for call in self.missed if call in wanted)
 
     @callback
-    def delete(self, wanted: CallFilter) -> int:
+    def delete(self, wanted: LogFilter) -> int:
         """Forget calls that are over; returns how many."""
         gone = [call.id for call in self.find(wanted) if call.outcome is not CallOutcome.RUNNING]
         for log_id in gone:

@@ -9,7 +9,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 
 from .address_book import address_book
-from .call_log import CallFilter, LoggedCall
+from .call_log import LogFilter, LoggedCall
 from .calls import CallOutcome
 from .const import DOMAIN
 from .contacts import NumberSet, number_or_pattern
@@ -72,7 +72,7 @@ def get_calls(
     shown = found[: data[ATTR_LIMIT]]
     response = {"total": len(found), "calls": [_described(call, line) for call, line in shown]}
     if data[ATTR_MARK_SEEN]:
-        seen = CallFilter(ids=frozenset(call.id for call, _ in shown))
+        seen = LogFilter(ids=frozenset(call.id for call, _ in shown))
         for line in {line.id: line for _, line in shown}.values():
             line.log.mark_seen(seen)
     return response
@@ -84,7 +84,7 @@ def delete_calls(
 ) -> dict[str, Any]:
     """Delete calls from the logs of lines; all of them only if that is said."""
     wanted = _filter(hass, data)
-    if wanted == CallFilter() and not data[ATTR_ALL]:
+    if wanted == LogFilter() and not data[ATTR_ALL]:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_call_chosen")
     return {"deleted": sum(entry.runtime_data.log.delete(wanted) for entry in entries)}
 
@@ -98,7 +98,7 @@ def mark_calls_seen(
     return {"marked": sum(entry.runtime_data.log.mark_seen(wanted) for entry in entries)}
 
 
-def _filter(hass: HomeAssistant, data: Mapping[str, Any]) -> CallFilter:
+def _filter(hass: HomeAssistant, data: Mapping[str, Any]) -> LogFilter:
     """Return which calls are meant. A contact is one by its numbers, or by its name at the time."""
     numbers: NumberSet | None = None
     with translated_errors():
@@ -110,7 +110,7 @@ def _filter(hass: HomeAssistant, data: Mapping[str, Any]) -> CallFilter:
                 written += contact.numbers
     if written:
         numbers = NumberSet(written)
-    return CallFilter(
+    return LogFilter(
         ids=frozenset(data[ATTR_CALL_IDS]) if ATTR_CALL_IDS in data else None,
         direction=data.get(ATTR_DIRECTION),
         outcomes=frozenset(data[ATTR_OUTCOME]) if ATTR_OUTCOME in data else None,

@@ -233,12 +233,13 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
 
     VERSION = 1
 
+    _app: EngineApp
+
     def __init__(self) -> None:
         """Begin without an error to show."""
         self._errors: dict[str, str] = {}
         self._placeholders: dict[str, str] = {}
         self._found: str | None = None
-        self._app: EngineApp | None = None
 
     @staticmethod
     @callback
@@ -294,10 +295,7 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Have the lines use the app, or set the first line up with it."""
-        app = self._app
-        if app is None:
-            return self.async_abort(reason="app_not_understood")
-        keeper = engine_keeper(self.hass)
+        app, keeper = self._app, engine_keeper(self.hass)
         if user_input is not None:
             choice = EngineChoice(kind=EngineKind.REMOTE, url=app.url, token=app.token)
             try:

@@ -126,6 +126,10 @@ def _compatibility(line: Line) -> dict[str, Any]:
         "paths": {
             **{family.value: _path(paths.of(family)) for family in Family},
             "environment": dataclasses.asdict(paths.environment),
+            "sources": [
+                {"address": shown_address(source.address), "kind": source.kind}
+                for source in paths.sources
+            ],
         },
         "line": {
             "family": facts.family,
@@ -143,6 +147,7 @@ def _compatibility(line: Line) -> dict[str, Any]:
             "allowed_costs": sorted(options.allowed_costs),
             "blocked_callers": len(options.blocked_numbers),
             "area_code": options.area_code is not None,
+            "shows_number": options.shows_number,
             "emergency": options.emergency,
             "emergency_from_automation": options.emergency_from_automation,
         },

@@ -157,6 +157,7 @@ class Dialler:
                 for family in Family
                 if choice is FamilyChoice.AUTOMATIC or choice.value == family.value
             ),
+            shows_number=self.options.shows_number,
         )
 
     @callback
@@ -335,7 +336,8 @@ class Dialler:
             CallAttempt(
                 family=attempt.family,
                 line=self._title(attempt.line),
-                shows_number=attempt.digits.startswith(SHOW_NUMBER),
+                shows_number=number.prefix == SHOW_NUMBER
+                or (number.prefix is None and self.options.shows_number),
             ),
             mu_law_only=number.kind is NumberKind.EMERGENCY,
             placed=placed,
@@ -344,25 +346,41 @@ class Dialler:
 
     async def _go_on(self, call: Call, dialling: _Dialling, ending: Ending) -> None:
         """Send the second INVITE of a call; where that fails, the first one's end is the call's."""
+        asked = False
         try:
             async with self._turn:
                 if dialling.current.moves_registration and not dialling.given_up:
                     await self._move(dialling.current.family)
                 if dialling.given_up:
                     return
+                asked = True
                 await self._place(dialling, call)
         except TelephonyError as error:
             _LOGGER.info(
                 "Call %s on line %s is not tried again: %s", call.id, self._line.entry.title, error
             )
-            if not dialling.given_up:
-                self._line.end_call(call, ending)
-            return
+        except Exception:
+            _LOGGER.exception(
+                "Call %s on line %s could not be tried again", call.id, self._line.entry.title
+            )
         finally:
+            # Nothing else would ever end a call of which no INVITE is out.
+            if not dialling.on_the_wire and not dialling.given_up:
+                self._line.end_call(call, ending)
+            if asked and dialling.given_up:
+                self._withdraw(call)
             self._go_home()
-        if dialling.given_up:
+
+    def _withdraw(self, call: Call) -> None:
+        """Have an INVITE cancelled that may be out though nobody wants it any more."""
+
+        async def hang_up() -> None:
             with suppress(TelephonyError):
                 await self._line.client.hang_up(call.id)
+
+        self._line.entry.async_create_background_task(
+            self._line.hass, hang_up(), f"{DOMAIN} cancel {call.id}"
+        )
 
     def _go_home(self) -> None:
         """Have the registration brought back if it was moved and no call needs it there."""

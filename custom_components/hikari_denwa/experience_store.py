@@ -59,6 +59,7 @@ class ExperienceStore:
             on_removed=self._forget_all,
         )
         self._by_gateway: dict[str, Experience] = {}
+        self._gateway_of: dict[str, str] = {}
         self._listeners: list[Callable[[], None]] = []
 
     async def async_load(self) -> None:
@@ -99,6 +100,25 @@ class ExperienceStore:
         left = known.forget(number)
         self._set(gateway, left)
         return len(known.outcomes) - len(left.outcomes)
+
+    @callback
+    def follow(self, entry: ConfigEntry) -> None:
+        """Let a line that is set up take along what it learnt at its gateway's former address.
+
+        A gateway that is known at the new address already has taught what holds there, and
+        another line may be at the former one still.
+        """
+        now = gateway_key(entry)
+        before = self._gateway_of.get(entry.entry_id, now)
+        self._gateway_of[entry.entry_id] = now
+        learnt = self.of(before)
+        if before == now or not learnt.outcomes:
+            return
+        if not self.of(now).outcomes:
+            self._set(now, learnt)
+        lines = self._hass.config_entries.async_entries(DOMAIN, include_ignore=False)
+        if before not in map(gateway_key, lines):
+            self.forget(before)
 
     @callback
     def _forget_all(self) -> None:

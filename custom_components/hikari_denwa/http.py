@@ -20,7 +20,7 @@ from .telephony.audio.broadcast import Broadcast, Filler
 from .telephony.audio.formats import WAV, Container, LiveFormat
 from .telephony.audio.g711 import linear_to_ulaw, ulaw_to_linear
 from .telephony.engine.protocol import SoundDirection, SoundFrame
-from .telephony.errors import LiveSoundError
+from .telephony.errors import SoundError
 
 _URL: Final = f"/api/{DOMAIN}/live"
 _TOKEN_BYTES: Final = 24
@@ -128,7 +128,7 @@ class LiveStream:
     ) -> AsyncIterator[AsyncGenerator[bytes]]:
         """Listen for the time of a block; ``give_up`` is called if that lasts long after the call.
 
-        Raises EncoderMissingError, EncoderFailedError.
+        Raises FfmpegMissingError, EncoderFailedError.
         """
         async with self._broadcast.listen(live_format) as sound, aclosing(sound):
             patience = _Patience(give_up)
@@ -254,7 +254,7 @@ class LiveStreamView(HomeAssistantView):
                     async for piece in sound:
                         await response.write(piece)
                     await response.write_eof()
-        except LiveSoundError as error:
+        except SoundError as error:
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=str(error))
         return response
 

@@ -18,7 +18,7 @@ from homeassistant.util import dt as dt_util
 from .address_book import address_book
 from .answering import AnsweringMachine
 from .auto_answer import DEFAULT_AUTO_ANSWER_AFTER, AutoAnswer
-from .call_log import CallFilter, CallLog, LoggedCall, LogLimits
+from .call_log import CallLog, LogFilter, LoggedCall, LogLimits
 from .calls import FAILURES, Call, CallAttempt, CallEventType, CallUpdate
 from .const import (
     ASSIST_PLATFORM,
@@ -389,8 +389,8 @@ class Line:
             if losses != self._engine_losses:
                 raise EngineLostError
             if continues:
+                placed(continues)
                 call = self._continued(continues, dialled, told)
-                placed(call)
             else:
                 call = self._known(Call.outgoing(dialled, attempt.digits, dt_util.utcnow(), told))
                 placed(call)
@@ -554,7 +554,7 @@ class Line:
 
     async def async_mark_calls_seen(self) -> None:
         """Note that a person has seen the missed calls."""
-        self.log.mark_seen(CallFilter())
+        self.log.mark_seen(LogFilter())
 
     @property
     def rules(self) -> ScreeningRules:

@@ -60,7 +60,7 @@ class CallSelection(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CallFilter:
+class WishedCalls:
     """Which calls a standing wish is for; numbers in digits, none means any."""
 
     direction: CallSelection = CallSelection.BOTH
@@ -97,7 +97,7 @@ class StandingWish:
     """A wish for every call that a filter lets through."""
 
     wish: Wish
-    calls: CallFilter = field(default_factory=CallFilter)
+    calls: WishedCalls = field(default_factory=WishedCalls)
 
     def as_stored(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -115,7 +115,7 @@ class StandingWish:
                 volume=wish["volume"],
                 format_name=wish["format_name"],
             ),
-            calls=CallFilter(
+            calls=WishedCalls(
                 direction=CallSelection(calls["direction"]),
                 numbers=tuple(calls["numbers"]),
                 door_phones=calls["door_phones"],

@@ -15,6 +15,7 @@ from .const import (
     CONF_NUMBER,
     CONF_REGION,
     CONF_SECOND_GATEWAY,
+    CONF_SHOWS_NUMBER,
 )
 from .telephony.compatibility import DEFAULT_COSTS, DialOptions, Region, blocked
 from .telephony.experience import Book, entered_book
@@ -33,6 +34,7 @@ class DiallingOptions:
     emergency: bool
     emergency_from_automation: bool
     second_gateway: str | None
+    shows_number: bool
 
     @classmethod
     def read(cls, options: Mapping[str, Any]) -> Self:
@@ -52,6 +54,7 @@ class DiallingOptions:
             emergency_from_automation=emergency
             and options.get(CONF_EMERGENCY_FROM_AUTOMATION) is True,
             second_gateway=options.get(CONF_SECOND_GATEWAY) or None,
+            shows_number=options.get(CONF_SHOWS_NUMBER) is True,
         )
 
     def of_call(self, *, person: bool, show_number: bool) -> DialOptions:

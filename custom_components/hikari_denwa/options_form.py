@@ -28,6 +28,7 @@ from .const import (
     CONF_NUMBER,
     CONF_REGION,
     CONF_SECOND_GATEWAY,
+    CONF_SHOWS_NUMBER,
 )
 from .telephony import address
 from .telephony.compatibility import DEFAULT_COSTS, Region
@@ -66,6 +67,7 @@ FIELDS: Final[dict[Any, Any]] = {
                     )
                 ),
                 vol.Optional(CONF_AREA_CODE): TextSelector(),
+                vol.Required(CONF_SHOWS_NUMBER, default=False): BooleanSelector(),
                 vol.Optional(CONF_EXTENSIONS, default=list): ObjectSelector(
                     ObjectSelectorConfig(
                         multiple=True,
@@ -135,6 +137,7 @@ def suggested(options: Mapping[str, Any], book: Book) -> dict[str, Any]:
             CONF_SECOND_GATEWAY: options.get(CONF_SECOND_GATEWAY, ""),
             CONF_REGION: options.get(CONF_REGION, REGION_GUESSED),
             CONF_AREA_CODE: options.get(CONF_AREA_CODE, ""),
+            CONF_SHOWS_NUMBER: options.get(CONF_SHOWS_NUMBER, False),
             CONF_EXTENSIONS: [
                 {CONF_NUMBER: number, CONF_KIND: entry.kind.value}
                 for number, entry in sorted(book.entries.items())
@@ -159,6 +162,7 @@ def read(entered: Mapping[str, Any], gateway: str) -> dict[str, Any]:
         CONF_SECOND_GATEWAY: second_gateway(of_gateway.get(CONF_SECOND_GATEWAY, ""), gateway),
         CONF_REGION: of_gateway[CONF_REGION],
         CONF_AREA_CODE: _area_code(of_gateway.get(CONF_AREA_CODE, "")),
+        CONF_SHOWS_NUMBER: of_gateway[CONF_SHOWS_NUMBER],
         CONF_EXTENSIONS: _extensions(of_gateway[CONF_EXTENSIONS]),
         CONF_ALLOWED_COSTS: of_calls[CONF_ALLOWED_COSTS],
         CONF_BLOCKED_NUMBERS: _numbers(of_calls[CONF_BLOCKED_NUMBERS]),

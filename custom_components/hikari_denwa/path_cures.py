@@ -1,6 +1,7 @@
 """Cures for the problems of problems.py; each is proved at the gateway before it is kept."""
 
 import ipaddress
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, override
 
@@ -28,26 +29,33 @@ else:
 
 def cure_of(hass: HomeAssistant, problem: Problem, told: Mapping[str, Any]) -> RepairsFlow:
     """Return the cure of a problem; ``told`` is what its issue keeps."""
-    entry = hass.config_entries.async_get_entry(str(told.get("entry_id")))
+    entry_id = str(told.get("entry_id"))
+    entry = hass.config_entries.async_get_entry(entry_id)
     if problem is Problem.PREFIX_CHANGED:
-        return NewAddressFlow(entry, str(told.get("address")), str(told.get("prefix")))
+        return NewAddressFlow(entry_id, str(told.get("address")), str(told.get("prefix")))
     if problem is Problem.CALLS_NEED_IPV4 and entry and _allows_ipv4(entry):
-        return SecondAddressFlow(entry)
-    return BothFamiliesFlow(entry)
+        return SecondAddressFlow(entry_id)
+    return BothFamiliesFlow(entry_id)
 
 
 class _Cure(RepairsFlow):
     """Changes one entry and loads it anew."""
 
-    def __init__(self, entry: ConfigEntry | None) -> None:
-        """Take the entry, None if it is gone."""
-        self._entry = entry
+    def __init__(self, entry_id: str) -> None:
+        """Take the id of the entry, which may go while the cure is open."""
+        self._entry_id = entry_id
 
-    async def _change(self, **changes: Any) -> RepairsFlowResult:
+    @property
+    def _entry(self) -> ConfigEntry | None:
+        """Return the entry, None if it is gone."""
+        return self.hass.config_entries.async_get_entry(self._entry_id)
+
+    def _change(self, **changes: Any) -> RepairsFlowResult:
         """Keep what was changed, and end."""
-        if self._entry:
-            self.hass.config_entries.async_update_entry(self._entry, **changes)
-            self.hass.config_entries.async_schedule_reload(self._entry.entry_id)
+        if (entry := self._entry) is None:
+            return self.async_abort(reason="line_gone")
+        self.hass.config_entries.async_update_entry(entry, **changes)
+        self.hass.config_entries.async_schedule_reload(entry.entry_id)
         return self.async_create_entry(data={})
 
 
@@ -62,19 +70,18 @@ class BothFamiliesFlow(_Cure):
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
         """Set the family to automatic."""
-        if self._entry is None:
+        if (entry := self._entry) is None:
             return self.async_abort(reason="line_gone")
         if user_input is None:
             return self.async_show_form(
                 step_id="confirm",
                 data_schema=vol.Schema({}),
-                description_placeholders={"line": self._entry.title},
+                description_placeholders={"line": entry.title},
             )
-        family = FamilyChoice.AUTOMATIC.value
-        return await self._change(data={**self._entry.data, CONF_FAMILY: family})
+        return self._change(data={**entry.data, CONF_FAMILY: FamilyChoice.AUTOMATIC.value})
 
 
-class _AddressFlow(_Cure):
+class _AddressFlow(_Cure, ABC):
     """Asks for an address of the gateway and registers there once before it is kept."""
 
     step = ""
@@ -86,13 +93,13 @@ class _AddressFlow(_Cure):
 
     async def _ask(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Ask for the address, prove it, keep it."""
-        if self._entry is None:
+        if (entry := self._entry) is None:
             return self.async_abort(reason="line_gone")
         errors: dict[str, str] = {}
-        placeholders = {"line": self._entry.title}
+        placeholders = {"line": entry.title}
         if user_input is not None:
             try:
-                return await self._prove(self._entry, user_input[CONF_GATEWAY])
+                return await self._prove(entry, user_input[CONF_GATEWAY])
             except OptionError as error:
                 errors = {CONF_GATEWAY: error.reason}
                 placeholders |= error.placeholders
@@ -107,15 +114,15 @@ class _AddressFlow(_Cure):
             description_placeholders=placeholders,
         )
 
+    @abstractmethod
     async def _prove(self, entry: ConfigEntry, text: str) -> RepairsFlowResult:
         """Register once at an address, and keep it; raises TelephonyError, OptionError."""
-        raise NotImplementedError
 
-    async def _register(self, data: dict[str, Any]) -> None:
-        """Register once; raises a TelephonyError."""
-        options = self._entry.options if self._entry else {}
+    async def _register(self, entry: ConfigEntry, **changes: Any) -> None:
+        """Register once as the line would after the changes; raises a TelephonyError."""
+        data = {**entry.data, **changes}
         async with engine_keeper(self.hass).use(
-            EngineChoice.of_options(options), needed_family(data)
+            EngineChoice.of_options(entry.options), needed_family(data)
         ) as client:
             await client.probe(line_config(data, {}))
 
@@ -125,9 +132,9 @@ class NewAddressFlow(_AddressFlow):
 
     step = "address"
 
-    def __init__(self, entry: ConfigEntry | None, former: str, prefix: str) -> None:
+    def __init__(self, entry_id: str, former: str, prefix: str) -> None:
         """Take the former address and the prefix that is announced now."""
-        super().__init__(entry)
+        super().__init__(entry_id)
         self.suggestion = moved_address(former, prefix)
 
     async def async_step_address(
@@ -139,9 +146,9 @@ class NewAddressFlow(_AddressFlow):
     @override
     async def _prove(self, entry: ConfigEntry, text: str) -> RepairsFlowResult:
         """Register at the new address."""
-        data = {**entry.data, CONF_GATEWAY: address.normalize(text)}
-        await self._register(data)
-        return await self._change(data=data)
+        host = address.normalize(text)
+        await self._register(entry, **{CONF_GATEWAY: host})
+        return self._change(data={**entry.data, CONF_GATEWAY: host})
 
 
 class SecondAddressFlow(_AddressFlow):
@@ -160,9 +167,8 @@ class SecondAddressFlow(_AddressFlow):
     async def _prove(self, entry: ConfigEntry, text: str) -> RepairsFlowResult:
         """Register over IPv4."""
         host = second_gateway(text, entry.data[CONF_GATEWAY]) or entry.data[CONF_GATEWAY]
-        family = FamilyChoice.IPV4.value
-        await self._register({**entry.data, CONF_GATEWAY: host, CONF_FAMILY: family})
-        return await self._change(options={**entry.options, CONF_SECOND_GATEWAY: host})
+        await self._register(entry, **{CONF_GATEWAY: host, CONF_FAMILY: FamilyChoice.IPV4.value})
+        return self._change(options={**entry.options, CONF_SECOND_GATEWAY: host})
 
 
 def moved_address(former: str, prefix: str) -> str:

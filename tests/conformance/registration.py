@@ -24,7 +24,7 @@ from tests.home_gateway.config import (
     SecondDevice,
 )
 
-from .stage import ADDRESSES, Stage, eventually, scenario
+from .stage import ADDRESSES, PATIENCE_SECONDS, Stage, eventually, scenario
 
 SILENCE_AFTER_SECONDS = 2.5
 
@@ -59,6 +59,19 @@ async def registers_with_digest(stage: Stage) -> None:
     assert event.expires == 3600
     assert event.family is not None
     assert event.family.value == stage.family.value
+
+
+@scenario("house rule (ask nothing that is known)")
+async def tells_how_soon_the_gateway_answers(stage: Stage) -> None:
+    """The path of a line with one family tells the round trip, which its REGISTER has shown."""
+    name = "ipv6" if stage.is_v6 else "ipv4"
+
+    def round_trip() -> float | None:
+        path = getattr(stage.line.paths[-1], name) if stage.line.paths else None
+        return path.round_trip_ms if path and path.gateway_answers else None
+
+    await stage.line.until(lambda: round_trip() is not None)
+    assert 0 < (round_trip() or 0) < 1000 * PATIENCE_SECONDS
 
 
 @scenario("RFC 2617 §3.2.2, facts §8.1", _registrar(qop=Qop.AUTH), assumption=True)

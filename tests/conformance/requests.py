@@ -352,8 +352,6 @@ async def says_why_an_offer_will_not_do(stage: Stage) -> None:
     host = ADDRESSES[stage.family]
     multicast = "ff15::101" if stage.is_v6 else "224.2.17.12"
     offers = {
-        pcmu_offer("192.0.2.1" if stage.is_v6 else "2001:db8::1"): {300, 301},
-        pcmu_offer(host, family="IP4" if stage.is_v6 else "IP6"): {300, 301},
         pcmu_offer(host, media="audio 30000 RTP/SAVP 0"): {302},
         pcmu_offer(host, media="video 30000 RTP/AVP 31"): {304},
         pcmu_offer(host, media="audio 30000 RTP/AVP 9"): {305},
@@ -368,6 +366,29 @@ async def says_why_an_offer_will_not_do(stage: Stage) -> None:
         assert int(warning.split()[0]) in codes, (offer, warning)
         assert warning.endswith('"'), warning
     assert stage.line.events == []
+
+
+@scenario("facts §3.1 (a terminal's duty); RFC 3261 §20.43, §21.4.26")
+async def refuses_the_family_that_it_lacks(stage: Stage) -> None:
+    """An offer in the other family gets 488 with Warning 300, one that misnames an address 301."""
+    host = ADDRESSES[stage.family]
+    own, other = ("IP6", "IP4") if stage.is_v6 else ("IP4", "IP6")
+    foreign = "192.0.2.1" if stage.is_v6 else "2001:db8::1"
+    offers = {
+        pcmu_offer(foreign): 300,
+        pcmu_offer(host, family=other): 300,
+        f"{pcmu_offer(host)}c=IN {other} {foreign}\r\n": 300,
+        pcmu_offer(foreign, family=own): 301,
+        f"{pcmu_offer(host)}c=IN {own} {foreign}\r\n": 301,
+    }
+    for offer, code in offers.items():
+        answer = await _invite(stage, body=offer).ask()
+        assert answer.status == 488, offer
+        assert int(answer.require("Warning").split()[0]) == code, offer
+    assert stage.line.events == []
+    call, incoming = await stage.called()
+    await call.cancel()
+    await stage.ended(incoming.call)
 
 
 @scenario("RFC 3264 §6; facts §2.1 (answer check)")

@@ -19,6 +19,7 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     RegistrationState,
     SoundFrame,
 )
+from custom_components.hikari_denwa.telephony.paths import Paths
 from tests.home_gateway.call import Call
 from tests.home_gateway.config import Family, GatewayConfig
 from tests.home_gateway.gateway import HomeGateway
@@ -105,6 +106,7 @@ class Line:
         self.registrations: list[RegistrationChanged] = []
         self.events: list[CallEvent] = []
         self.frames: list[SoundFrame] = []
+        self.paths: list[Paths] = []
         self.losses = 0
         self._patience = patience
         self._told = asyncio.Event()
@@ -125,7 +127,9 @@ class Line:
         self._told.set()
 
     def paths_changed(self, event: PathsChanged) -> None:
-        """Pass over paths."""
+        """Remember the paths."""
+        self.paths.append(event.paths)
+        self._told.set()
 
     def engine_lost(self) -> None:
         """Count it."""

@@ -23,6 +23,7 @@ from custom_components.hikari_denwa.telephony.engine.native.rtp.rtcp import (
 )
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     FRAME_BYTES,
+    FRAME_SECONDS,
     AddLine,
     CallEnded,
     CallIncoming,
@@ -216,6 +217,7 @@ class RtpPackets(Target):
         plain = [_packet(number) for number in range(12)]
         return [
             _joined(plain),
+            _joined([_packet(number) for number in range(130)]),
             _joined(plain[:4] + plain[6:] + plain[4:6]),
             _joined([*plain[:4], _packet(4, payload_type=13, payload=b"\x40"), *plain[8:]]),
             _joined([_packet(number, ssrc=number // 4) for number in range(12)]),
@@ -254,8 +256,9 @@ def _play(buffer: PlayoutBuffer, keys: KeyEvents, datagram: bytes, arrived: floa
         key = keys.take(packet)
         assert key is None or key in "0123456789*#ABCD"
         buffer.put(packet, arrived)
-    frame, _ = buffer.take()
+    frame, _ = buffer.take(arrived + 0.007)
     assert len(frame) == FRAME_BYTES
+    assert abs(buffer.nudge()) < FRAME_SECONDS / 50
     assert 0 <= buffer.delay < 60
 
 

@@ -27,7 +27,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa import playback as playback_module
 from custom_components.hikari_denwa import recorder as recorder_module
-from custom_components.hikari_denwa.call_log import CallFilter
+from custom_components.hikari_denwa.call_log import LogFilter
 from custom_components.hikari_denwa.call_updates import EVENT_CALL
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.recorder import notice_tone
@@ -127,7 +127,7 @@ async def test_message(
     assert engine.sent("hang_up") == []
     # What comes after the end of a call makes no second call of it.
     await hass.async_block_till_done()
-    assert len(line.log.find(CallFilter())) == 1
+    assert len(line.log.find(LogFilter())) == 1
     assert [event.data["outcome"] for event in told] == ["answered"]
 
 

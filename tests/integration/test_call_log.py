@@ -10,7 +10,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.hikari_denwa.call_log import SAVE_SECONDS, CallFilter, CallLog
+from custom_components.hikari_denwa.call_log import SAVE_SECONDS, CallLog, LogFilter
 from custom_components.hikari_denwa.calls import CallOutcome
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.line import Line
@@ -388,7 +388,7 @@ async def test_recordings_and_words(
     assert not any(one.recordings or one.transcription for one in others)
     assert logged.outcome is CallOutcome.ANSWERED
     # A call that the user has deleted does not come back with its recording.
-    line.log.delete(CallFilter(ids=frozenset({others[-1].id})))
+    line.log.delete(LogFilter(ids=frozenset({others[-1].id})))
     recorded(line, "in-2", "3.wav")
     assert len(list(line.log)) == 3
     assert await hass.config_entries.async_reload(entry.entry_id)

@@ -42,6 +42,7 @@ CAREFUL: dict[str, Any] = {
     "second_gateway": "",
     "region": "automatic",
     "area_code": "",
+    "shows_number": False,
     "extensions": [],
     "allowed_costs": [
         "free",
@@ -369,6 +370,14 @@ async def test_reconfigure(
 ) -> None:
     """Everything can be changed; the entities stay, and so does a password left out."""
     before = {state.entity_id for state in hass.states.async_all()}
+    known = Outcome(
+        number="0312345678",
+        kind=NumberKind.LANDLINE,
+        family=Family.IPV6,
+        result=Result.REACHED,
+        at=dt_util.utcnow().timestamp(),
+    )
+    experience_store(hass).note(gateway_key(entry), known)
     result = await entry.start_reconfigure_flow(hass)
     assert result["step_id"] == "reconfigure"
     assert suggested(result)["gateway"] == "2001:db8::1"
@@ -386,6 +395,7 @@ async def test_reconfigure(
     }
     assert {state.entity_id for state in hass.states.async_all()} == before
     assert engine.client.lines[entry.entry_id][0].gateway == "192.168.1.1"
+    assert entry.runtime_data.dialler.experience.outcomes == {"0312345678": (known,)}
 
 
 async def test_reconfigure_refused_then_taken(
@@ -436,6 +446,7 @@ async def test_options_of_the_gateway(
             "second_gateway": " １９２.168.1.1 ",
             "region": "west",
             "area_code": "03",
+            "shows_number": True,
             "extensions": [{"number": "１", "kind": "analog"}, {"number": "21", "kind": "dual"}],
         },
         calls={
@@ -451,6 +462,7 @@ async def test_options_of_the_gateway(
     assert line_config(entry.data, entry.options).second_gateway == "192.168.1.1"
     dialler = entry.runtime_data.dialler
     assert dialler.region == "west"
+    assert dialler.own_facts.shows_number
     assert dialler.book.kind("1") == "analog"
     assert dialler.classify("34567890").digits == "0334567890"
     assert dialler.verdict("3456-7890").reasons[0].code == "number_blocked"
@@ -469,6 +481,7 @@ async def test_options_of_the_gateway(
         {"number": "21", "kind": "dual"},
     ]
     assert shown["allowed_costs"] == ["internal", "premium"]
+    assert shown["shows_number"] is True
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Contacts in Home Assistant: dialogs, files, names of callers, buttons."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -26,6 +27,7 @@ from custom_components.hikari_denwa.address_book import address_book
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.contacts import Contact, RingRule
 from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.storage import async_remove_stores
 
 from .conftest import ENTRY_DATA, state_of
 from .fake_engine import FakeEngine, ended, incoming
@@ -298,9 +300,18 @@ async def test_one_book_for_all_lines(
 async def test_contacts_outlive_their_line(
     hass: HomeAssistant, engine: FakeEngine, line: Line, other: MockConfigEntry
 ) -> None:
-    """The contacts of a line that is removed go to another one; with the last line they go."""
+    """The contacts of a line that is removed go to another one; with the last line they go.
+
+    However long it takes to delete the line's files, the buttons keep their entity ids.
+    """
     assert len(address_book(hass).contacts) == 5
-    await hass.config_entries.async_remove("line-2")
+
+    async def slowly(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+        await asyncio.sleep(0.05)
+        await async_remove_stores(hass, entry)
+
+    with patch("custom_components.hikari_denwa.async_remove_stores", slowly):
+        await hass.config_entries.async_remove("line-2")
     await hass.async_block_till_done()
     assert len(address_book(hass).contacts) == 5
     assert {found.title for found in line.entry.subentries.values()} >= {"Customer", "Boss"}

@@ -29,6 +29,7 @@ from custom_components.hikari_denwa.telephony.paths import (
     FamilyPath,
     Paths,
     Reach,
+    Source,
     SourceKind,
 )
 
@@ -53,7 +54,14 @@ def path(family: Family, reach: Reach = Reach.SAME_LINK) -> FamilyPath:
     return FamilyPath(family=family, reach=reach, source_kind=kind, gateway_answers=True)
 
 
-BOTH = Paths(ipv6=path(V6), ipv4=path(V4))
+BOTH = Paths(
+    ipv6=path(V6),
+    ipv4=path(V4),
+    sources=(
+        Source(address="2001:db8:0:100::9abc", kind=SourceKind.DEPRECATED, link="eth0"),
+        Source(address="fd00:5::9abc", kind=SourceKind.ULA, link="eth0"),
+    ),
+)
 ONLY_V6 = Paths(ipv6=path(V6), ipv4=FamilyPath(family=V4, reach=Reach.NONE))
 
 
@@ -260,6 +268,63 @@ async def test_the_line_cannot_move_for_the_second_attempt(
     assert state_of(hass, EVENT).attributes["status"] == 488
 
 
+@pytest.mark.parametrize("stage", ["move_line", "dial"])
+@pytest.mark.parametrize("error", [RuntimeError("a fault"), asyncio.CancelledError()])
+async def test_fault_before_the_second_attempt(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    dual: Line,
+    caplog: pytest.LogCaptureFixture,
+    stage: str,
+    error: BaseException,
+) -> None:
+    """Whatever comes between two INVITEs, the call ends as the first did, and nothing rings on."""
+
+    async def fail(*_: Any, **__: Any) -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    await act(hass, "dial", number=OUTSIDE)
+    with patch.object(engine.client, stage, fail):
+        refuse(engine, warning=301)
+        await hass.async_block_till_done()
+    assert dual.state.call is None
+    assert dual.calls == ()
+    told = state_of(hass, EVENT).attributes
+    assert (told["event_type"], told["status"], told["warning"]) == ("failed", 488, 301)
+    assert state_of(hass, "sensor.home_call_state").state == "idle"
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert engine.sent("hang_up") == ([("out-1",)] if stage == "dial" else [])
+    assert dual.dialler.own_facts.family is V6
+    assert ("could not be tried again" in caplog.text) is isinstance(error, RuntimeError)
+
+    # The line serves on.
+    await act(hass, "dial", number=OUTSIDE)
+    assert len(engine.invites) == 2
+
+
+async def test_fault_of_a_listener_after_the_second_invite(
+    hass: HomeAssistant, engine: FakeEngine, dual: Line
+) -> None:
+    """An INVITE that is out keeps its call, whatever goes wrong beside it."""
+    await act(hass, "dial", number=OUTSIDE)
+    refresh = dual._current_changed
+
+    def fail() -> None:
+        refresh()
+        raise RuntimeError("a fault")
+
+    with patch.object(dual, "_current_changed", fail):
+        refuse(engine)
+        await hass.async_block_till_done()
+    assert families(engine) == [V6, V4]
+    assert dual.state.call is not None
+    engine.client.listener().call_event(connected("out-1"))
+    await hass.async_block_till_done()
+    assert state_of(hass, EVENT).attributes["event_type"] == "connected"
+    assert engine.sent("hang_up") == []
+
+
 async def test_withheld_refused_and_shown_once(
     hass: HomeAssistant, engine: FakeEngine, dual: Line
 ) -> None:
@@ -312,6 +377,32 @@ async def test_contact_to_whom_the_number_may_be_shown(
     assert logged.name == "Office"
     assert logged.outcome is CallOutcome.FAILED
     assert [attempt["status"] for attempt in logged.attempts] == [433] * invites
+
+
+@pytest.mark.parametrize(("shows", "outlook"), [(False, "likely_fails"), (True, "works")])
+async def test_line_that_shows_its_number(
+    hass: HomeAssistant, engine: FakeEngine, shows: bool, outlook: str
+) -> None:
+    """Where no prefix means shown (通常通知), a refusal of 184 says nothing of calls without it."""
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title="Home",
+        entry_id="line-1",
+        data=ENTRY_DATA,
+        options={"shows_number": shows},
+    )
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup("line-1")
+    engine.client.listener().paths_changed(paths_changed("line-1", BOTH))
+    await act(hass, "dial", number=f"184{OUTSIDE}")
+    refuse(engine, 433)
+    await hass.async_block_till_done()
+    assert (await act(hass, "check_number", number=OUTSIDE))["outlook"] == outlook
+    assert (await act(hass, "check_number", number=f"184{OUTSIDE}"))["outlook"] == "likely_fails"
+    response = await act(hass, "dial", number=OUTSIDE)
+    assert response["attempts"][0]["shows_number"] is shows
+    block = (await async_get_config_entry_diagnostics(hass, entry))["compatibility"]
+    assert block["options"]["shows_number"] is shows
 
 
 async def test_second_line_of_the_gateway(
@@ -606,8 +697,13 @@ async def test_diagnostics(
         }
     ]
     assert block["paths"]["ipv4"]["gateway_answers"] is True
+    assert block["paths"]["sources"] == [
+        {"address": "2001:db8:0:100::/64", "kind": "deprecated"},
+        {"address": "fd00:5::/64", "kind": "ula"},
+    ]
     assert block["region"] == "unknown"
     text = json.dumps(block)
     assert OUTSIDE not in text
     assert "5678" not in text
+    assert "9abc" not in text
     assert "Home" not in text

@@ -27,6 +27,7 @@ options = st.fixed_dictionaries(
         "emergency": st.booleans(),
         "emergency_from_automation": st.booleans(),
         "area_code": st.sampled_from(["", "03", "045"]),
+        "shows_number": st.booleans(),
         "region": st.sampled_from(["automatic", "east", "west"]),
         "extensions": st.just([{"number": "1", "kind": "analog"}, {"number": "5", "kind": "dual"}]),
     },

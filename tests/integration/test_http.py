@@ -287,7 +287,7 @@ async def test_encoder_that_is_missing(
     client = await hass_client_no_auth()
     response = await client.get(path.replace(".wav", ".mp3"))
     assert response.status == HTTPStatus.SERVICE_UNAVAILABLE
-    assert "encoder_missing" in await response.text()
+    assert "ffmpeg_missing" in await response.text()
     assert line.live_stream(StreamKind(while_ringing=Filler.SILENCE)).listeners == 0
 
 

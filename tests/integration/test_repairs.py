@@ -8,9 +8,11 @@ from homeassistant.components.repairs import repairs_flow_manager
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hikari_denwa.const import DOMAIN
+from custom_components.hikari_denwa.experience_store import experience_store, gateway_key
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.path_cures import moved_address
 from custom_components.hikari_denwa.problems import Problem
@@ -23,6 +25,8 @@ from custom_components.hikari_denwa.telephony.errors import (
     OnlyIPv6AnswersError,
     TelephonyError,
 )
+from custom_components.hikari_denwa.telephony.experience import Outcome, Result
+from custom_components.hikari_denwa.telephony.numbers import NumberKind
 from custom_components.hikari_denwa.telephony.paths import (
     Environment,
     FamilyPath,
@@ -233,9 +237,16 @@ async def test_cure_of_a_changed_prefix(
     assert silent["errors"] == {"gateway": "gateway_silent"}
     assert wrong["errors"] == {"gateway": "address_link_local"}
     engine.probe_error = engine.first = None
+    now = dt_util.utcnow().timestamp()
+    known = Outcome(
+        number=OUTSIDE, kind=NumberKind.LANDLINE, family=V6, result=Result.REACHED, at=now
+    )
+    experience_store(hass).note(gateway_key(entry), known)
     *_, done = await cure(hass, Problem.PREFIX_CHANGED, {"gateway": "2001:db8:0:7::1"})
     assert done["type"] is FlowResultType.CREATE_ENTRY
     assert entry.data["gateway"] == "2001:db8:0:7::1"
+    # It is the same gateway: what calls taught goes with it.
+    assert entry.runtime_data.dialler.experience.outcomes == {OUTSIDE: (known,)}
     assert shown(hass) == set()
 
 

@@ -10,10 +10,11 @@ from homeassistant.config_entries import ConfigSubentryDataWithId
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from syrupy.assertion import SnapshotAssertion
 
-from custom_components.hikari_denwa.const import PLATFORMS
+from custom_components.hikari_denwa.const import ASSIST_PLATFORM, PLATFORMS
 
 from .conftest import state_of
 from .fake_engine import FakeEngine
@@ -74,4 +75,25 @@ async def test_platform(
         assert {found.domain for found in entities} == {platform}
         for found in entities:
             assert shown(hass, found) == snapshot(name=found.entity_id)
+        assert await hass.config_entries.async_unload("line-1")
+
+
+async def test_assist_satellite(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+    snapshot: SnapshotAssertion,
+) -> None:
+    """The platform of those who ask for Assist, which the others do not get."""
+    freezer.move_to("2026-11-25T12:00:00+00:00")
+    assert await async_setup_component(hass, "homeassistant", {})
+    entry.add_to_hass(hass)
+    hass.config_entries.async_update_entry(entry, options={"assist": True})
+    with patch("custom_components.hikari_denwa.line.PLATFORMS", ()):
+        assert await hass.config_entries.async_setup("line-1")
+        await hass.async_block_till_done()
+        (found,) = er.async_entries_for_config_entry(er.async_get(hass), "line-1")
+        assert found.domain == ASSIST_PLATFORM
+        assert shown(hass, found) == snapshot(name=found.entity_id)
         assert await hass.config_entries.async_unload("line-1")

@@ -138,7 +138,8 @@ class Desk:
             self.heard.append(frame)
 
     def paths_changed(self, event: PathsChanged) -> None:
-        """Pass over paths."""
+        """Take an event."""
+        self._take(event)
 
     def engine_lost(self) -> None:
         """Note nothing: what a test waits for then does not come."""

@@ -59,6 +59,19 @@ class Host:
         """Take an address from it."""
         self.ip("address", "delete", address, "dev", "wire")
 
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Let what is started meanwhile live in it: the thread is there for a while."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+        try:
+            os.setns(there, os.CLONE_NEWNET)
+            yield
+        finally:
+            os.setns(home, os.CLONE_NEWNET)
+            os.close(there)
+            os.close(home)
+
     @asynccontextmanager
     async def run(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """Run a Python module in it until the block ends."""

@@ -140,6 +140,12 @@ async def test_dual_stack_on_the_wire(net: Net) -> None:
     assert seen(found, "ipv6") == ("same_link", "2001:db8:0:100::20", "global")
     assert seen(found, "ipv4") == ("same_link", "192.168.1.20", "private")
     assert found["paths"]["environment"] == CLEAN
+    assert [(each["address"], each["kind"]) for each in found["paths"]["sources"]] == [
+        ("192.168.1.20", "private"),
+        ("2001:db8:0:100::20", "global"),
+        ("2001:db8:0:900::20", "deprecated"),
+        ("fd00:5::20", "ula"),
+    ]
     kinds = {each["address"]: each["kind"] for each in found["sources"] if each["link"] == "eth0"}
     # The kernel's own link-local address is there only once it has been found unique.
     assert {each for literal, each in kinds.items() if literal.startswith("fe80:")} == {

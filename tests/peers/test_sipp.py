@@ -20,7 +20,6 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
     DtmfReceived,
 )
 
-from . import engine_without_questions
 from .desk import Desk
 from .kamailio import ENGINE
 from .processes import needs
@@ -31,10 +30,10 @@ pytestmark = [needs("sipp"), pytest.mark.asyncio(loop_scope="module")]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[EngineClient]:
-    """Start an engine whose every datagram the scenarios know."""
+    """Start an engine, whose every datagram the scenarios know."""
     pytest_socket.enable_socket()
     pytest_socket.socket_allow_hosts([], allow_unix_socket=True)
-    client = EngineClient(ChildLauncher(script=Path(engine_without_questions.__file__)))
+    client = EngineClient(ChildLauncher())
     await client.start()
     yield client
     await client.close()

@@ -7,6 +7,7 @@ emergency numbers are NTT's interface documents; what is only reported stays unc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
@@ -30,6 +31,8 @@ MAX_ATTEMPTS = 2
 SHOW_NUMBER = "186"
 _FAMILY_REFUSALS = frozenset({488, 606})
 _WITHHELD_REFUSED = 433
+_KEYS = re.compile(r"[*#]")
+_PREFIXES = re.compile(r"^(?:18[46](?=\d))+")
 
 
 class Outlook(StrEnum):
@@ -165,15 +168,15 @@ class LineFacts:
     """What a line can do now.
 
     ``family`` is that of its registration, None if it has none; ``families`` are those
-    that its owner lets it use. ``shows_number`` tells whether callees see the number without
-    186, None if that is not known. ``others`` are more lines of the same gateway.
+    that its owner lets it use. ``shows_number`` tells whether callees are known to see the number
+    without 186. ``others`` are more lines of the same gateway.
     """
 
     id: str
     extension: str
     family: Family | None
     families: frozenset[Family] = frozenset(Family)
-    shows_number: bool | None = None
+    shows_number: bool = False
     others: tuple[LineFacts, ...] = ()
 
 
@@ -413,7 +416,7 @@ def _is_blocked(number: DialledNumber, options: DialOptions) -> bool:
 
     Where the digits do not tell the whole number, what could be a blocked one counts as one.
     """
-    if {number.national, number.digits} & options.blocked_numbers:
+    if {number.national, number.digits, _bare(number.digits)} & options.blocked_numbers:
         return True
     if number.kind is NumberKind.LOCAL:
         return any(listed.endswith(number.national) for listed in options.blocked_numbers)
@@ -422,6 +425,11 @@ def _is_blocked(number: DialledNumber, options: DialOptions) -> bool:
             len(listed) > 2 and listed in number.digits for listed in options.blocked_numbers
         )
     return False
+
+
+def _bare(digits: str) -> str:
+    """Return dialled digits without keys and 184 or 186: an exchange may ring what is left."""
+    return _PREFIXES.sub("", _KEYS.sub("", digits))
 
 
 def _blocked(
@@ -480,8 +488,12 @@ def is_translated(path: FamilyPath) -> bool:
 
 def _judge(case: _Case, attempt: Attempt) -> _Judged:
     """Return how one way to place the call would fare."""
-    judged = case.callee[attempt.family].capped(_judge_path(case, attempt))
-    judged = judged.capped(_judge_number(case, attempt))
+    return case.callee[attempt.family].capped(_judge_beside(case, attempt))
+
+
+def _judge_beside(case: _Case, attempt: Attempt) -> _Judged:
+    """Return what there is to a way beside the family that the callee's side takes."""
+    judged = _judge_path(case, attempt).capped(_judge_number(case, attempt))
     return judged.capped(_judge_withheld(case))
 
 
@@ -644,9 +656,14 @@ def _judge_number(case: _Case, attempt: Attempt) -> _Judged:
 def _judge_withheld(case: _Case) -> _Judged:
     """Return what becomes of a caller without a number where such callers were refused (433)."""
     number = case.number
-    shows = number.prefix == SHOW_NUMBER or (number.prefix is None and case.line.shows_number)
     inside = number.kind in {NumberKind.EXTENSION, NumberKind.EMERGENCY}
-    if shows or inside or not case.experience.refuses_withheld(number.national, case.now):
+    if number.prefix == SHOW_NUMBER or inside:
+        return _Judged(_Grade.WORKS)
+    # Without a prefix the line withholds its number, unless it is known to show it.
+    alike: frozenset[bool | None] = frozenset({True, None})
+    if case.line.shows_number:
+        alike = frozenset({True if number.prefix else None})
+    if not case.experience.refuses_withheld(number.national, case.now, alike):
         return _Judged(_Grade.WORKS)
     reason = Reason(
         code=ReasonCode.WITHHELD_REFUSED_BEFORE, placeholders={"number": number.display}
@@ -687,7 +704,10 @@ def _fallback(case: _Case, leg: _Leg, legs: Iterable[_Leg]) -> _Leg | None:
 
 
 def _with_fallback(case: _Case, leg: _Leg, legs: Iterable[_Leg]) -> _Leg:
-    """Raise an uncertain way whose refusal is caught by a good one over the other family."""
+    """Raise an uncertain way whose refusal is caught by a good one over the other family.
+
+    A gateway refuses a family with 488; nothing catches what is uncertain for another reason.
+    """
     fallback = _fallback(case, leg, legs)
     if (
         fallback is None
@@ -695,6 +715,7 @@ def _with_fallback(case: _Case, leg: _Leg, legs: Iterable[_Leg]) -> _Leg:
         or case.number.kind is NumberKind.EMERGENCY
         or fallback.judged.grade < _Grade.LIKELY_WORKS
         or case.callee[leg.attempt.family].grade is not _Grade.UNCERTAIN
+        or _judge_beside(case, leg.attempt).grade < _Grade.LIKELY_WORKS
     ):
         return leg
     ready = Reason(

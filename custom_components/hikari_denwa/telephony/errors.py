@@ -311,7 +311,7 @@ class SoundPortsExhaustedError(CallError):
 
 
 class SoundError(CallError):
-    """A sound cannot be played into a call, or be recorded."""
+    """Sound cannot be played into a call or on players, or be recorded."""
 
     reason = "sound"
 
@@ -346,19 +346,7 @@ class FfmpegMissingError(SoundError):
     reason = "ffmpeg_missing"
 
 
-class LiveSoundError(CallError):
-    """The live sound of a call cannot be given in the format that is wanted."""
-
-    reason = "live_sound"
-
-
-class EncoderMissingError(LiveSoundError):
-    """There is no ffmpeg to make the format. Placeholder: program."""
-
-    reason = "encoder_missing"
-
-
-class EncoderFailedError(LiveSoundError):
+class EncoderFailedError(SoundError):
     """The encoder ended, or gave nothing that can be used. Placeholder: format."""
 
     reason = "encoder_failed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -27,6 +27,7 @@ _E = TypeVar("_E", bound=StrEnum)
 _NUMBER = re.compile(rf"[0-9*#]{{1,{MAX_DIGITS}}}")
 _FAMILY_REFUSALS = frozenset({488, 606})
 _CALLEE_DECIDED = frozenset({600, 603, 607})
+_NOT_SHOWN: Collection[bool | None] = frozenset({True, None})
 
 
 class Result(StrEnum):
@@ -155,15 +156,18 @@ class Experience:
                 return one
         return Lesson.NOTHING
 
-    def refuses_withheld(self, number: str, now: float) -> bool:
+    def refuses_withheld(
+        self, number: str, now: float, alike: Collection[bool | None] = _NOT_SHOWN
+    ) -> bool:
         """Tell whether the callee refused callers without a number (433), and still does.
 
-        Only outcomes of calls that did not show the number by 186 say something.
+        Only calls say something whose ``Outcome.withheld`` is ``alike``: those that did not show
+        the number by 186, or fewer.
         """
         telling = [
             outcome.result
             for outcome in self.outcomes.get(number, ())
-            if outcome.withheld is not False
+            if outcome.withheld in alike
             and outcome.result in {Result.WITHHELD_REFUSED, Result.REACHED}
             and _is_young(outcome, now)
         ]

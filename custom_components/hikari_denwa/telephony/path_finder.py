@@ -33,7 +33,7 @@ from typing import Self, TypeVar
 
 from .address import Endpoint
 from .calls import Family
-from .paths import Environment, FamilyPath, Paths, Reach, SourceKind
+from .paths import Environment, FamilyPath, Paths, Reach, Source, SourceKind
 
 _LOGGER = logging.getLogger(__name__)
 _Row = TypeVar("_Row")
@@ -169,15 +169,6 @@ class Answer:
     round_trip_ms: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """One address that packets may leave from, a literal without brackets."""
-
-    address: str
-    kind: SourceKind
-    link: str
-
-
 def find_paths(
     snapshot: Snapshot,
     gateway: Iterable[Endpoint],
@@ -199,7 +190,23 @@ def find_paths(
         nat64=bool(snapshot.nat64),
         clat=any(each.interface.ip in _CONTINUITY for each in snapshot.addresses),
     )
-    return Paths(ipv6=ipv6, ipv4=ipv4, environment=environment)
+    return Paths(
+        ipv6=ipv6, ipv4=ipv4, environment=environment, sources=_sources_there(snapshot, ways)
+    )
+
+
+def _sources_there(snapshot: Snapshot, ways: Iterable[Way]) -> tuple[Source, ...]:
+    """List what could be sent from where the gateway is; where no interface leads there, all.
+
+    Link-local addresses are left out: no gateway has a way back to them beyond the wire.
+    """
+    leading = {link.name for way in ways if way.source and (link := snapshot.link(way))}
+    there = [
+        source
+        for source in usable_sources(snapshot)
+        if source.kind is not SourceKind.LINK_LOCAL and (not leading or source.link in leading)
+    ]
+    return tuple(sorted(there, key=lambda source: (source.link, source.address)))
 
 
 def usable_sources(snapshot: Snapshot) -> tuple[Source, ...]:

@@ -49,6 +49,15 @@ class FamilyPath:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Source:
+    """One address that packets may leave from, a literal without brackets."""
+
+    address: str
+    kind: SourceKind
+    link: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """What about this machine stands between Home Assistant and the gateway."""
 
@@ -62,12 +71,14 @@ class Environment:
 class Paths:
     """The paths of both families now; None is a family that nobody has looked at yet.
 
-    A family of which the gateway has no address is looked at: its reach is none.
+    A family of which the gateway has no address is looked at: its reach is none. ``sources`` are
+    the addresses that this machine could send from where the gateway is.
     """
 
     ipv6: FamilyPath | None = None
     ipv4: FamilyPath | None = None
     environment: Environment = field(default_factory=Environment)
+    sources: tuple[Source, ...] = ()
 
     def of(self, family: Family) -> FamilyPath | None:
         """Return the path of a family."""

@@ -70,7 +70,7 @@ NAT64 = Paths(
 def line(
     family: Family | None,
     *families: Family,
-    shows: bool | None = None,
+    shows: bool = False,
     others: tuple[LineFacts, ...] = (),
 ) -> LineFacts:
     """Return a line that is registered over a family and may use others."""
@@ -121,6 +121,7 @@ TAUGHT_V6 = past(outcome(V6, REACHED))
 REFUSED_BOTH = past(outcome(V6, REFUSED), outcome(V4, REFUSED))
 REFUSED_V6 = past(outcome(V6, REFUSED))
 WITHHELD = past(outcome(V4, Result.WITHHELD_REFUSED))
+WITHHELD_BY_184 = past(outcome(V4, Result.WITHHELD_REFUSED, withheld=True))
 KIND_TAUGHT = past(
     *(
         outcome(family, result, number=f"031234000{last}")
@@ -386,6 +387,15 @@ CASES = (
         cures=(_C.RENEW_ADDRESS,),
     ),
     Case(
+        name="The source address is of an old prefix, which no 488 would tell, and IPv4 is there",
+        line=DUAL_LINE,
+        paths=Paths(ipv6=path(V6, source_kind=SourceKind.DEPRECATED), ipv4=path(V4)),
+        belief="R",
+        outlook=LIKELY,
+        over=V4,
+        reasons=(_R.NETWORK_TAKES_IPV4,),
+    ),
+    Case(
         name="Docker's bridge network",
         paths=Paths(ipv4=path(V4, Reach.ROUTED), environment=Environment(docker_bridge=True)),
         belief="R",
@@ -635,13 +645,43 @@ CASES = (
         cures=(_C.SHOW_NUMBER,),
     ),
     Case(
-        name="And the line shows its number",
+        name="The line shows its number, and was refused all the same",
         line=line(V4, shows=True),
         experience=WITHHELD,
+        belief="R",
+        outlook=FAILS,
+        over=V4,
+        reasons=(_R.WORKED_BEFORE, _R.WITHHELD_REFUSED_BEFORE),
+        cures=(_C.SHOW_NUMBER,),
+    ),
+    Case(
+        name="The line shows its number, and 184 was refused",
+        line=line(V4, shows=True),
+        experience=WITHHELD_BY_184,
         belief="R",
         outlook=WORKS,
         over=V4,
         reasons=(_R.WORKED_BEFORE,),
+    ),
+    Case(
+        name="And 184 is dialled again",
+        number=f"184{OUTSIDE}",
+        line=line(V4, shows=True),
+        experience=WITHHELD_BY_184,
+        belief="R",
+        outlook=FAILS,
+        over=V4,
+        reasons=(_R.WORKED_BEFORE, _R.WITHHELD_REFUSED_BEFORE),
+        cures=(_C.SHOW_NUMBER,),
+    ),
+    Case(
+        name="A line of which nobody knows whether it shows its number, and 184 was refused",
+        experience=WITHHELD_BY_184,
+        belief="R",
+        outlook=FAILS,
+        over=V4,
+        reasons=(_R.WORKED_BEFORE, _R.WITHHELD_REFUSED_BEFORE),
+        cures=(_C.SHOW_NUMBER,),
     ),
     Case(
         name="A range that nobody has",

@@ -138,6 +138,16 @@ def test_withheld(outcomes: list[tuple[Result, bool | None]], refuses: bool) -> 
     assert experience.refuses_withheld(OUTSIDE, NOW) is refuses
 
 
+def test_withheld_from_a_line_that_shows_its_number() -> None:
+    """There 184 and no prefix are two things, and each says nothing of the other."""
+    experience = past(
+        outcome(V4, WITHHELD_REFUSED, withheld=True), outcome(V4, REACHED, withheld=None)
+    )
+    assert experience.refuses_withheld(OUTSIDE, NOW, {True})
+    assert not experience.refuses_withheld(OUTSIDE, NOW, {None})
+    assert not experience.refuses_withheld(OUTSIDE, NOW)
+
+
 def test_age() -> None:
     """What is too old neither teaches nor stays."""
     old = past(outcome(V6, REACHED, days=MAX_AGE / DAY + 1), outcome(V4, REACHED, number="1"))

@@ -118,7 +118,7 @@ lines = st.builds(
     extension=st.just("3"),
     family=st.none() | families,
     families=st.frozensets(families),
-    shows_number=st.none() | st.booleans(),
+    shows_number=st.booleans(),
     others=others,
 )
 books = st.dictionaries(
@@ -278,3 +278,22 @@ def test_who_does_not_say_is_an_automation() -> None:
     assert not {CostClass.PREMIUM, CostClass.INTERNATIONAL, CostClass.UNKNOWN} & (
         DialOptions().allowed_costs
     )
+
+
+@pytest.mark.parametrize(
+    ("listed", "dialled"),
+    [
+        ("1", "*1"),
+        ("1", "1#"),
+        ("21", "*2*1"),
+        ("1421", "#1421"),
+        ("1421", "1421#"),
+        ("1", "184*1"),
+    ],
+)
+def test_keys_do_not_hide_a_blocked_number(listed: str, dialled: str) -> None:
+    """An exchange may take no notice of the keys; what is left counts, be it ever so short."""
+    every_cost = frozenset(CostClass)
+    options = DialOptions(allowed_costs=every_cost, blocked_numbers=blocked([listed]))
+    assert forbidden(classify(dialled), options) is not None
+    assert forbidden(classify(dialled), DialOptions(allowed_costs=every_cost)) is None

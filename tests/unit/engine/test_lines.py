@@ -344,8 +344,10 @@ async def test_refresh_tells_only_what_changed() -> None:
     await lines.add("a", line_config())
     await recorder.registered()
     seen = len(recorder.events)
-    lines.refreshed("a", Registered(local_address="2001:db8::20", expires=3600))
+    lines.refreshed("a", Registered(local_address="2001:db8::20", expires=3600, round_trip=0.02))
     assert recorder.events[seen:] == []
+    assert lines.round_trip("a") == 0.02
+    assert lines.round_trip("nobody") is None
     lines.refreshed("a", Registered(local_address="2001:db8::20", expires=600))
     assert (await recorder.registered(seen)).expires == 600
     await lines.clear()

@@ -21,6 +21,7 @@ from custom_components.hikari_denwa.telephony.engine.network import (
 
 NEW, LOST, ROUTE, LOST_ROUTE, DONE = 20, 21, 24, 25, 3
 TENTATIVE, DEPRECATED = 0x40, 0x20
+MULTICAST, UNREACHABLE = 5, 7
 OURS = "2001:db8:0:100::20/64"
 
 
@@ -45,9 +46,10 @@ def address(kind: int, text: str = OURS, *, flags: int = 0, index: int = 2) -> b
     return message(kind, head + parts)
 
 
-def route(kind: int, *, table: int = 254, flags: int = 0) -> bytes:
+def route(kind: int, *, table: int = 254, way: int = 1, flags: int = 0) -> bytes:
     """Tell of a default route."""
-    return message(kind, struct.pack("=BBBBBBBBI", socket.AF_INET6, 0, 0, 0, table, 9, 0, 1, flags))
+    head = struct.pack("=BBBBBBBBI", socket.AF_INET6, 0, 0, 0, table, 9, 0, way, flags)
+    return message(kind, head)
 
 
 def complete(*told: bytes) -> AddressTable:
@@ -82,6 +84,9 @@ def test_lifetimes_renewed_are_no_change() -> None:
         (address(NEW, index=3), True),
         (route(ROUTE), True),
         (route(LOST_ROUTE), True),
+        (route(ROUTE, way=UNREACHABLE), True),
+        (route(LOST_ROUTE, way=UNREACHABLE), True),
+        (route(ROUTE, way=MULTICAST), False),
         (route(ROUTE, table=255), False),
         (route(ROUTE, flags=0x200), False),
     ],

@@ -105,6 +105,30 @@ async def test_is_kept(house: HomeAssistant, storage: Path) -> None:
     assert (await loaded(house)).of(GATEWAY).outcomes == {}
 
 
+@pytest.mark.parametrize("shared", [False, True])
+async def test_follows_a_gateway_that_moves(house: HomeAssistant, shared: bool) -> None:
+    """A line's new address has what the old one knew; another line at the old one keeps it."""
+    entry = MockConfigEntry(domain=DOMAIN, data=ENTRY_DATA)
+    entry.add_to_hass(house)
+    if shared:
+        MockConfigEntry(domain=DOMAIN, data={**ENTRY_DATA, "extension": "4"}).add_to_hass(house)
+    store = await loaded(house)
+    store.note(GATEWAY, outcome(age=60))
+    told: list[int] = []
+    store.subscribe(lambda: told.append(len(store.of("2001:db8:0:7::1 5060").outcomes)))
+    store.follow(entry)
+    store.follow(entry)
+    assert told == []
+    moved = {**ENTRY_DATA, "gateway": "2001:db8:0:7::1"}
+    house.config_entries.async_update_entry(entry, data=moved)
+    store.follow(entry)
+    assert told == ([1] if shared else [1, 1])
+    await written(house)
+    again = await loaded(house)
+    assert list(again.of("2001:db8:0:7::1 5060").outcomes) == [NUMBER]
+    assert set(again.of(GATEWAY).outcomes) == ({NUMBER} if shared else set())
+
+
 async def test_older_file_is_migrated(house: HomeAssistant, storage: Path) -> None:
     """The first layout knew no gateways; a copy of it stays."""
     entry = MockConfigEntry(domain=DOMAIN, data=ENTRY_DATA)

@@ -167,6 +167,38 @@ async def test_both_addresses_are_one_gateway(stage: Stage) -> None:
     assert (await stage.registered()).family is Family.IPV4
 
 
+@pytest.mark.parametrize("gateway", ["::1", "127.0.0.1"])
+async def test_single_family_is_not_asked(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, gateway: str
+) -> None:
+    """How soon its gateway answers is known from the registration; no packet more is sent."""
+    asked: list[str] = []
+
+    async def ask(account: Account, **_: float) -> None:
+        asked.append(account.gateway)
+
+    monkeypatch.setattr(stage.engine.backend, "ask", ask)
+    await stage.add(gateway=gateway, second_gateway=None)
+    family = (await stage.registered()).family
+    assert family
+    (survey,) = stage.engine._surveyor._surveys.values()
+
+    def timed(paths: Paths) -> bool:
+        path = paths.of(family)
+        return bool(path and path.gateway_answers and path.round_trip_ms is not None)
+
+    first = (await stage.paths(timed)).of(family)
+    assert first
+    assert first.round_trip_ms
+    assert 0 < first.round_trip_ms < 5000
+    # A network that changed, and left the registration where it was, takes nothing of it away.
+    survey.told = None
+    stage.events.clear()
+    stage.engine._network_changed()
+    assert (await stage.paths(lambda paths: paths.of(family) is not None)).of(family) == first
+    assert asked == []
+
+
 @pytest.mark.parametrize("broken", ["gateway", "second_gateway"])
 async def test_one_address_that_nobody_knows_does_no_harm(stage: Stage, broken: str) -> None:
     """A name that is not resolved is passed over if the other address serves."""

@@ -91,6 +91,21 @@ class TestRequest:
         bench.answer(again, 200, contact(bench, 1800))
         assert await task == Registered(local_address=LOCAL[0], expires=1800)
 
+    async def test_round_trip(self, bench: Bench) -> None:
+        """The quickest final answer tells it; of a request that went out twice, none does."""
+        task, request = await begin(bench)
+        bench.clock.advance(0.2)
+        bench.answer(request, 401, ASK)
+        again = bench.sent_request("REGISTER")
+        bench.clock.advance(0.03)
+        bench.answer(again, 200)
+        assert (await task).round_trip == pytest.approx(0.03)
+
+        task, request = await begin(bench)
+        bench.clock.advance(0.6)
+        bench.answer(request, 200)
+        assert (await task).round_trip is None
+
     async def test_proxy_challenge(self, bench: Bench) -> None:
         """407 is answered in its own header."""
         task, request = await begin(bench)

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from custom_components.hikari_denwa.telephony.calls import Family
 from custom_components.hikari_denwa.telephony.path_finder import (
     NAT64_NAME,
     Answer,
+    Link,
     PathFinder,
     Snapshot,
-    Source,
     ask_nat64,
     find_paths,
     nat64_prefixes,
@@ -26,7 +27,12 @@ from custom_components.hikari_denwa.telephony.path_finder import (
     source_kind,
     usable_sources,
 )
-from custom_components.hikari_denwa.telephony.paths import FamilyPath, Reach, SourceKind
+from custom_components.hikari_denwa.telephony.paths import (
+    FamilyPath,
+    Reach,
+    Source,
+    SourceKind,
+)
 from tests.loopback import loopback
 
 from .cases import CASES, ETHERNET, HOME6, PAGE, V4, V6, WIREGUARD, Case, Expected, own, page, way
@@ -135,6 +141,31 @@ def test_default_route_is_no_proof(answers: bool | None, vpn_only: bool) -> None
 def test_kinds(literal: str, kind: SourceKind) -> None:
     """The ranges end where their RFCs end them."""
     assert source_kind(ip_address(literal)) is kind
+
+
+def test_sources_towards_the_gateway() -> None:
+    """Those of the interfaces that lead there; all, where none does; never a link-local one."""
+    other = Link(index=9, name="eth1")
+    addresses = (
+        own(f"{HOME6}/64", temporary=True),
+        own("fe80::20/64"),
+        own("192.168.1.20/24"),
+        own("fd00:5::20/64", 9),
+        own("2001:db8:9::20/64", 9, deprecated=True),
+    )
+    here = [
+        Source(address="192.168.1.20", kind=SourceKind.PRIVATE, link="eth0"),
+        Source(address=HOME6, kind=SourceKind.TEMPORARY, link="eth0"),
+    ]
+    elsewhere = [
+        Source(address="2001:db8:9::20", kind=SourceKind.DEPRECATED, link="eth1"),
+        Source(address="fd00:5::20", kind=SourceKind.ULA, link="eth1"),
+    ]
+    links = (ETHERNET, other)
+    leading = Snapshot(links=links, addresses=addresses, ways=(way(V6, HOME6), way(V4)))
+    lost = replace(leading, ways=(way(V6), way(V4)))
+    assert list(find_paths(leading, endpoints([V6, V4])).sources) == here
+    assert list(find_paths(lost, endpoints([V6, V4])).sources) == [*here, *elsewhere]
 
 
 def test_usable_sources() -> None:

@@ -70,6 +70,7 @@ EXPECTED = {
     "announce-the-family": ["tts.speak"],
     "missed-calls-message": ["hikari_denwa.get_calls", "notify.notify"],
     "good-night": ["switch.turn_on"],
+    "forget-the-old-gateway": ["hikari_denwa.forget_experience"],
     "check-before-dialling": ["hikari_denwa.check_number", "hikari_denwa.dial"],
 }
 OTHERS = (

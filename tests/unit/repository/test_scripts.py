@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scripts import environment, run_tests
+from scripts import coverage_limits, environment, run_tests
 from scripts.demonstration.report import Outcome, Report, SceneEndedError
 from scripts.demonstration.sound import Heard
 from scripts.home_assistant import HomeAssistantError, _fill_in
@@ -187,3 +187,91 @@ def test_forms_are_filled_in_by_name() -> None:
     assert _fill_in(schema, answers) == {"gateway": "::1", "advanced": {"port": 5060}}
     with pytest.raises(HomeAssistantError, match="port"):
         _fill_in(schema, {"gateway": "::1"})
+
+
+def coverage_report(**least: int) -> dict[str, Any]:
+    """Return what coverage.py says of an integration of which all was run but some lines."""
+    files = dict.fromkeys((*coverage_limits.FLOWS, "line.py"), 100) | least
+    return {
+        "files": {
+            f"custom_components/hikari_denwa/{name}": {
+                "summary": {
+                    "covered_lines": run,
+                    "covered_branches": 0,
+                    "num_statements": 100,
+                    "num_branches": 0,
+                }
+            }
+            for name, run in files.items()
+        }
+    }
+
+
+def test_coverage_has_limits() -> None:
+    """One branch of a dialog is missed, and so is a small part of the whole."""
+    assert coverage_limits.shortfalls(coverage_report(), pjsua2=True) == []
+    report = coverage_report(**{"repairs.py": 99})
+    report["files"]["custom_components/hikari_denwa/repairs.py"]["summary"] |= {
+        "covered_lines": 100,
+        "covered_branches": 9,
+        "num_branches": 10,
+    }
+    assert coverage_limits.shortfalls(report, pjsua2=True) == [
+        "repairs.py answers people, and its coverage is 99.1 % instead of 100 %."
+    ]
+    (told,) = coverage_limits.shortfalls(coverage_report(**{"line.py": 66}), pjsua2=True)
+    assert told == "The coverage of the whole is 96.91 %; 97 % is the least."
+    assert coverage_limits.shortfalls(coverage_report(**{"line.py": 67}), pjsua2=True) == []
+    assert len(coverage_limits.shortfalls({}, pjsua2=True)) == len(coverage_limits.FLOWS) + 1
+
+
+def test_coverage_counts_pjsua2_where_there_is_one() -> None:
+    """What cannot run here is not missed."""
+    report = coverage_report(**{"telephony/engine/pjsua2/call.py": 0})
+    assert coverage_limits.shortfalls(report, pjsua2=False) == []
+    assert len(coverage_limits.shortfalls(report, pjsua2=True)) == 1
+
+
+def test_flows_of_the_limits_are_files() -> None:
+    """A file that gets another name takes its limit with it."""
+    folder = ROOT / "custom_components" / "hikari_denwa"
+    assert all((folder / name).is_file() for name in coverage_limits.FLOWS)
+    flows = {path.name for path in folder.glob("*_flow.py")}
+    assert flows | {"repairs.py"} <= set(coverage_limits.FLOWS)
+    assert set(run_tests.SUITES) > coverage_limits.SUITES
+
+
+@pytest.mark.parametrize(
+    ("words", "judged"),
+    [
+        ([], True),
+        (["unit", "integration", "conformance"], True),
+        (["unit", "integration"], False),
+        (["--", "-k", "digest"], False),
+        (["--home-assistant", "minimum"], False),
+        (["--backend", "pjsua2"], False),
+    ],
+)
+def test_coverage_is_judged_after_all_suites(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], *, judged: bool
+) -> None:
+    """A part of the tests runs a part of the code, which is no fault."""
+    monkeypatch.setattr("shutil.which", lambda name, **_: f"/usr/bin/{name}")
+    options, extra = run_tests.parse(words)
+    suites = options.suites or list(run_tests.SUITES)
+    assert run_tests.is_judged(options, suites, extra) is judged
+    monkeypatch.setattr("shutil.which", lambda _name, **_: None)
+    assert not run_tests.is_judged(options, suites, extra)
+
+
+def test_suite_without_some_of_its_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The integration's tests are run without ffmpeg as well, the peers not without Kamailio."""
+    monkeypatch.setattr("shutil.which", lambda _name, **_: None)
+    tally = run_tests.Tally()
+    assert run_tests.provided(["unit", "integration", "peers"], tally) == ["unit", "integration"]
+    *parts, whole = tally.notes
+    assert [part.split(" (")[0] for part in parts] == [
+        f"Skipped a part of the suite “{suite}”: it needs ffmpeg"
+        for suite in ("unit", "integration")
+    ]
+    assert whole.startswith("Skipped the suite “peers”: it needs kamailio, ")

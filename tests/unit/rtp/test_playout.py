@@ -3,6 +3,7 @@
 import math
 import random
 from array import array
+from collections.abc import Container
 from dataclasses import replace
 
 import audioop
@@ -34,15 +35,15 @@ def _played(listener: Listener) -> list[int]:
 
 
 def test_perfect_network() -> None:
-    """Every frame is heard, 40 ms after it came, and nothing is made up."""
+    """Nothing is made up; sound is heard 40 ms after it came, and 20 after two seconds."""
     listener, stream = Listener(), Stream()
     for index in range(200):
         listener.period(stream.packet(index))
-    assert listener.indices == [None, None, *range(198)]
+    assert listener.indices == [None, None, *range(72), *range(73, 199)]
     assert listener.heard[0] == (SILENCE, SoundFlag.NONE)
     assert listener.concealed == 0
     statistics = listener.buffer.statistics
-    assert (statistics.received, statistics.lost, statistics.adjusted) == (200, 0, 0)
+    assert (statistics.received, statistics.lost, statistics.adjusted) == (200, 0, 1)
     assert statistics.jitter_ms < 0.001
 
 
@@ -62,9 +63,9 @@ def test_silence_before_the_first_packet() -> None:
 def test_wrap(stream: Stream) -> None:
     """Numbers that wrap are no event."""
     listener = Listener()
-    for index in range(100):
+    for index in range(50):
         listener.period(stream.packet(index))
-    assert _played(listener) == list(range(98))
+    assert _played(listener) == list(range(48))
     assert listener.buffer.statistics.restarted == 0
 
 
@@ -132,7 +133,7 @@ def test_lasting_rise_of_the_delay() -> None:
     listener.quiet(10)
     for index in range(50, 150):
         listener.period(stream.packet(index))
-    assert set(range(56, 140)) <= set(_played(listener))
+    assert set(range(56, 120)) <= set(_played(listener))
 
 
 def test_fall_of_the_delay_is_followed() -> None:
@@ -141,7 +142,7 @@ def test_fall_of_the_delay_is_followed() -> None:
     listener.period(*(stream.packet(index) for index in range(5)))
     for index in range(5, 600):
         listener.period(stream.packet(index))
-    assert listener.buffer.delay <= 0.065
+    assert listener.buffer.delay <= 0.025
     assert listener.concealed == 0
     assert listener.buffer.statistics.adjusted > 0
 
@@ -183,9 +184,9 @@ def test_stray_packet_changes_nothing() -> None:
     listener, stream = Listener(), Stream()
     stray = replace(Stream(ssrc=2).packet(7), payload=b"\x00" * 160)
     far = replace(stream.packet(20_000), payload=b"\x00" * 160)
-    for index in range(100):
+    for index in range(50):
         listener.period(stream.packet(index), *((stray, far) if index % 10 == 5 else ()))
-    assert _played(listener) == list(range(98))
+    assert _played(listener) == list(range(48))
     assert listener.buffer.statistics.restarted == 0
 
 
@@ -215,7 +216,10 @@ def test_other_packet_lengths(milliseconds: int) -> None:
         listener.period(*due)
     played = _played(listener)
     assert len(played) > 190
-    assert played == list(range(played[0], played[0] + len(played)))
+    left_out = set(range(played[0], played[-1])) - set(played)
+    assert played == sorted(set(played))
+    assert len(left_out) == listener.buffer.statistics.adjusted <= 2
+    assert listener.concealed == 0
 
 
 def test_half_a_frame_lost() -> None:
@@ -424,34 +428,105 @@ def test_clock_skew(ppm: int) -> None:
     assert listener.concealed <= 20
 
 
-def _behind(delays: list[float], lost: set[int]) -> PlayoutBuffer:
-    """Return a buffer that has played packets behind a network with these delays in seconds."""
+def _behind(
+    delays: list[float],
+    lost: Container[int] = (),
+    *,
+    follow: bool = False,
+    takes_late: float = 0.0,
+    first_take: float = 0.007,
+) -> PlayoutBuffer:
+    """Return a buffer that has played packets behind a network with these delays in seconds.
+
+    ``follow`` its nudges or not; ``takes_late`` by how much at most a frame is taken late.
+    """
+    rng = random.Random(5)
     buffer, stream = PlayoutBuffer(), Stream()
     arrivals = sorted(
         (0.02 * index + delay, index) for index, delay in enumerate(delays) if index not in lost
     )
-    for period in range(len(delays)):
-        now = 0.02 * period + 0.007
+    due = first_take
+    while due < 0.02 * len(delays):
+        now = due + rng.uniform(0, takes_late)
         while arrivals and arrivals[0][0] <= now:
             at, index = arrivals.pop(0)
             buffer.put(stream.packet(index), at)
-        buffer.take(now)
+        buffer.take(due)
+        due += 0.02 - (buffer.nudge() if follow else 0.0)
     return buffer
 
 
 def test_hiccups_are_remembered() -> None:
     """A network that stalls for 100 ms every 2 s costs sound a few times, not every time."""
     delays = [max(0.0, 0.1 - 0.02 * (index % 100)) for index in range(6000)]
-    statistics = _behind(delays, set()).statistics
-    assert statistics.concealed <= 6
+    statistics = _behind(delays).statistics
+    assert statistics.concealed <= 10
     assert statistics.delay_ms <= 120
+
+
+@pytest.mark.parametrize("phase", [0.0001, 0.005, 0.01, 0.015, 0.0199])
+@pytest.mark.parametrize("follow", [False, True])
+def test_delay_behind_a_steady_network(phase: float, *, follow: bool) -> None:
+    """Whatever lies between both sides' clocks: 10 ms where nudges are followed, else to 32."""
+    statistics = _behind([0.0] * 600, follow=follow, first_take=phase).statistics
+    assert 8 <= statistics.delay_ms <= (13 if follow else 33)
+    assert statistics.concealed == 0
+    assert statistics.restarted == 0
+
+
+@pytest.mark.parametrize("follow", [False, True])
+@pytest.mark.parametrize("jitter", [0.002, 0.01, 0.03])
+def test_delay_follows_the_jitter(jitter: float, *, follow: bool) -> None:
+    """What a jitter asks for, and little more; nothing is made up."""
+    rng = random.Random(11)
+    delays = [rng.uniform(0, jitter) for _ in range(15_000)]
+    statistics = _behind(delays, follow=follow).statistics
+    assert statistics.concealed == 0
+    assert statistics.delay_ms <= 1000 * 1.5 * jitter + (15 if follow else 35)
+
+
+def test_late_takes_do_not_count_as_slack() -> None:
+    """On a busy machine packets come before a late take, and yet not before their time."""
+    statistics = _behind([0.0] * 6000, follow=True, takes_late=0.019).statistics
+    assert 8 <= statistics.delay_ms <= 13
+    rng = random.Random(3)
+    unsteady = [rng.uniform(0, 0.02) for _ in range(6000)]
+    late, on_time = (
+        _behind(unsteady, follow=True, takes_late=takes_late).statistics
+        for takes_late in (0.019, 0.0)
+    )
+    assert late.delay_ms >= on_time.delay_ms - 4
+    assert late.concealed == on_time.concealed == 0
+
+
+@pytest.mark.parametrize("ppm", [-100, 100])
+def test_nudges_follow_a_skew_and_end(ppm: int) -> None:
+    """The clock moves by 40 ms at most in a call, be it asked to for ever."""
+    buffer, stream = PlayoutBuffer(), Stream()
+    due, moved, sent = 0.005, 0.0, 0
+    adjusted = []
+    for take in range(60_000):
+        while sent * 0.02 * (1 - ppm / 1e6) <= due:
+            buffer.put(stream.packet(sent), sent * 0.02 * (1 - ppm / 1e6))
+            sent += 1
+        buffer.take(due)
+        nudge = buffer.nudge()
+        assert abs(nudge) <= 0.0002
+        moved += abs(nudge)
+        due += 0.02 - nudge
+        if take in {1000, 9000, 59_999}:
+            adjusted.append(buffer.statistics.adjusted)
+    assert moved == pytest.approx(0.04)
+    assert adjusted[0] == adjusted[1]
+    assert adjusted[2] - adjusted[1] <= 9
+    assert buffer.statistics.concealed <= 10
 
 
 def test_delay_shrinks_again() -> None:
     """A bad minute is forgotten in the next, ten seconds a frame."""
     rng = random.Random(2)
     bad = [rng.expovariate(50) for _ in range(1500)]
-    waits = [_behind(bad + [0.0] * good, set()).statistics.delay_ms for good in (0, 6000)]
+    waits = [_behind(bad + [0.0] * good).statistics.delay_ms for good in (0, 6000)]
     assert waits[0] > 80
     assert waits[1] < 70
 
@@ -461,7 +536,7 @@ def test_delay_at_five_per_cent_loss() -> None:
     rng = random.Random(3)
     lost = {index for index in range(3000) if rng.random() < 0.05}
     buffer = _behind([0.0] * 3000, lost)
-    assert 40 <= buffer.statistics.delay_ms <= 60
+    assert 10 <= buffer.statistics.delay_ms <= 30
     statistics = buffer.statistics
     assert statistics.concealed == statistics.lost
     assert statistics.gaps <= statistics.concealed

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,11 +13,13 @@ from custom_components.hikari_denwa.telephony.audio.dtmf import DtmfDetector, di
 from custom_components.hikari_denwa.telephony.audio.g711 import level, ulaw_to_linear
 from custom_components.hikari_denwa.telephony.audio.g722 import G722Decoder, G722Encoder
 from custom_components.hikari_denwa.telephony.engine.native.rtp import session as session_module
+from custom_components.hikari_denwa.telephony.engine.native.rtp.pacing import Pacer
 from custom_components.hikari_denwa.telephony.engine.native.rtp.packet import RtpPacket
 from custom_components.hikari_denwa.telephony.engine.native.rtp.payload import (
     KeyEvent,
     PayloadFormat,
 )
+from custom_components.hikari_denwa.telephony.engine.native.rtp.playout import PlayoutBuffer
 from custom_components.hikari_denwa.telephony.engine.native.rtp.rtcp import (
     ControlPacket,
     ReportBlock,
@@ -518,7 +520,9 @@ async def test_own_stalls(session: RtpSession, peer: _Peer, ears: _Ears) -> None
     assert session.statistics.passed_over == 29
     told += 30
     session._periods_due(500)
-    assert len(ears.of(SoundDirection.FAR)) == told + 1
+    far = ears.of(SoundDirection.FAR)
+    assert len(far) == told + 1
+    assert far[-1].number - far[-2].number == 500
 
 
 async def test_closing_from_within(address: str, peer: _Peer) -> None:
@@ -734,3 +738,73 @@ async def test_events_that_were_not_agreed_on(
     assert ears.digits == []
     await session.send_digits("1")
     assert all(packet.payload_type == 0 for packet in [await peer.receive() for _ in range(12)])
+
+
+class _Clock(Pacer):
+    """A clock that the test drives, and that keeps what it is asked for."""
+
+    def __init__(self) -> None:
+        """Begin with nobody to tell."""
+        super().__init__(asyncio.get_running_loop())
+        self.told: list[Callable[[int], None]] = []
+        self.hastened: list[float] = []
+
+    def join(self, on_due: Callable[[int], None]) -> None:
+        """Keep whom to tell."""
+        self.told.append(on_due)
+
+    def leave(self, on_due: Callable[[int], None]) -> None:
+        """Forget whom to tell."""
+        if on_due in self.told:
+            self.told.remove(on_due)
+
+    def is_alone(self, on_due: Callable[[int], None]) -> bool:
+        """Tell whether this one alone is told."""
+        return self.told == [on_due]
+
+    def hasten(self, seconds: float) -> None:
+        """Keep the wish."""
+        self.hastened.append(seconds)
+
+
+async def test_the_clock_of_one_call_is_nudged(
+    ears: _Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One call moves the clock towards the far side's packets; of two, none does."""
+    monkeypatch.setattr(PlayoutBuffer, "nudge", lambda _: 0.0002)
+    clock = _Clock()
+    first, second = [
+        await RtpSession.open("::1", on_frame=ears.hear, on_digit=ears.note, pacer=clock)
+        for _ in range(2)
+    ]
+    with contextlib.closing(first), contextlib.closing(second):
+        first.start()
+        clock.told[0](1)
+        assert clock.hastened == [0.0002]
+        clock.told[0](3)
+        assert clock.hastened == [0.0002] * 2
+        second.start()
+        for on_due in clock.told:
+            on_due(1)
+        assert clock.hastened == [0.0002] * 2
+
+
+async def test_frames_are_taken_for_their_deadlines(
+    ears: _Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A late period does not pass for a network that is early."""
+    taken: list[float | None] = []
+
+    def take(_: PlayoutBuffer, now: float | None = None) -> tuple[bytes, SoundFlag]:
+        """Keep the time."""
+        taken.append(now)
+        return SILENCE, SoundFlag.NONE
+
+    monkeypatch.setattr(PlayoutBuffer, "take", take)
+    monkeypatch.setattr(_Clock, "deadline", 5.06)
+    clock = _Clock()
+    session = await RtpSession.open("::1", on_frame=ears.hear, on_digit=ears.note, pacer=clock)
+    with contextlib.closing(session):
+        session.start()
+        clock.told[0](3)
+    assert taken == pytest.approx([5.02, 5.04, 5.06])

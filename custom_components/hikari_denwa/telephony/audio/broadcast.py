@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
-from ..errors import EncoderMissingError
+from ..errors import FfmpegMissingError
 from . import tones
 from .encoder import Encoder
 from .formats import Container, LiveFormat
@@ -95,7 +95,7 @@ class Broadcast:
     async def listen(self, live_format: LiveFormat) -> AsyncIterator[AsyncGenerator[bytes]]:
         """Listen for the time of a block: an iterator of pieces, which ends with the call.
 
-        Raises EncoderMissingError or EncoderFailedError for a format that cannot be made.
+        Raises FfmpegMissingError or EncoderFailedError for a format that cannot be made.
         """
         self._begin()
         try:
@@ -311,9 +311,9 @@ class _EncodedRendition(_Rendition):
 
 
 def _rendition(live_format: LiveFormat, program: str | None) -> _Rendition:
-    """Return a rendition of a format. Raises EncoderMissingError if it needs what is not there."""
+    """Return a rendition of a format. Raises FfmpegMissingError if it needs what is not there."""
     if not live_format.encoded:
         return _Rendition(live_format)
     if program is None:
-        raise EncoderMissingError(program="ffmpeg")
+        raise FfmpegMissingError
     return _EncodedRendition(live_format, program)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..errors import EncoderFailedError, EncoderMissingError
+from ..errors import EncoderFailedError, FfmpegMissingError
 from .formats import LiveFormat
 from .framing import FRAMERS
 
@@ -47,7 +47,7 @@ class Encoder:
         return self._work is not None and not self._work.done()
 
     async def start(self) -> None:
-        """Start the process. Raises EncoderMissingError where there is no such program."""
+        """Start the process. Raises FfmpegMissingError where there is no such program."""
         try:
             self._process = await asyncio.create_subprocess_exec(
                 self._program,
@@ -57,7 +57,7 @@ class Encoder:
                 stderr=asyncio.subprocess.PIPE,
             )
         except OSError as error:
-            raise EncoderMissingError(program=self._program) from error
+            raise FfmpegMissingError from error
         self._work = asyncio.create_task(self._run(self._process), name="live encoder")
 
     @property

@@ -36,11 +36,14 @@ class Registered:
     """The gateway took the registration: for how many seconds, and our address in it.
 
     ``domain`` is the SIP domain that it names as ours, None if it names its own address.
+    ``round_trip`` is what it took to answer, in seconds, None if that is not known; two that differ
+    in it alone are the same.
     """
 
     local_address: str
     expires: int
     domain: str | None = None
+    round_trip: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

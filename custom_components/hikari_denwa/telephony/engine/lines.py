@@ -288,10 +288,12 @@ class LineKeeper:
 
     def refreshed(self, registered: Registered) -> None:
         """Take note of a refresh; tells only what changed by it."""
-        if self.standing is None or self.standing.registered == registered:
+        if self.standing is None:
             return
-        self.standing = Standing(account=self.standing.account, registered=registered)
-        self._tell_registered()
+        former = self.standing
+        self.standing = Standing(account=former.account, registered=registered)
+        if self.standing != former:
+            self._tell_registered()
 
     def renew(self) -> None:
         """Register anew now: somebody else may have taken our place at the gateway."""
@@ -537,6 +539,11 @@ class Lines:
         if line not in self._keepers:
             raise LineUnknownError(line=line)
         return await self._registrar.ask(self._keepers[line].config, endpoint)
+
+    def round_trip(self, line: str) -> float | None:
+        """Return in how many seconds a line's gateway took its registration, None if not known."""
+        keeper = self._keepers.get(line)
+        return keeper.standing.registered.round_trip if keeper and keeper.standing else None
 
     def standing(self, line: str) -> Standing:
         """Return a line's registration. Raises LineUnknownError or LineNotRegisteredError."""

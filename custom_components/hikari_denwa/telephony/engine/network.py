@@ -28,7 +28,8 @@ _ATTRIBUTE = struct.Struct("=HH")
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _DAD_FAILED, _DEPRECATED, _TENTATIVE = 0x08, 0x20, 0x40
 _LOCAL_TABLE = 255
-_UNICAST = 1
+# To somewhere, or to nowhere: blackhole, unreachable, prohibit, throw (linux/rtnetlink.h).
+_WAYS = (1, 6, 7, 8, 9)
 _CLONED = 0x200
 _MAX_DATAGRAM = 65536
 _MAX_READ_AT_ONCE = 64
@@ -327,11 +328,11 @@ def _own_address(payload: memoryview) -> tuple[tuple[int, str], OwnAddress | Non
 
 
 def _is_a_way(payload: memoryview) -> bool:
-    """Tell whether a route is one by which others are reached."""
+    """Tell whether a route is one by which others are reached, or forbidden to be."""
     if len(payload) < _ROUTE.size:
         return False
     _, _, _, _, table, _, _, kind, flags = _ROUTE.unpack_from(payload)
-    return table != _LOCAL_TABLE and kind == _UNICAST and not flags & _CLONED
+    return table != _LOCAL_TABLE and kind in _WAYS and not flags & _CLONED
 
 
 def _attributes(payload: memoryview) -> Iterable[tuple[int, bytes]]:

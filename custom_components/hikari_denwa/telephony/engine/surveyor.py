@@ -2,7 +2,8 @@
 
 Looks when a line comes, when the kernel tells of a change, and when a registration moves;
 nothing is polled. While a line is registered and both families lead to its gateway, that is asked
-by one OPTIONS over each, at most once in LEAST_BETWEEN_QUESTIONS seconds.
+by one OPTIONS over each, at most once in LEAST_BETWEEN_QUESTIONS seconds. Where one family leads
+there, nobody needs to ask: that it answers, and how soon, the registration itself has shown.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class Gateways(Protocol):
     async def ask(self, line: str, endpoint: Endpoint) -> float | None:
         """Ask at an address; returns the round trip in seconds, None after silence."""
 
+    def round_trip(self, line: str) -> float | None:
+        """Return in how many seconds the gateway took the registration, None if not known."""
+
 
 @dataclass(kw_only=True)
 class _Survey:
@@ -49,14 +53,18 @@ class _Survey:
     told: Paths | None = None
     task: asyncio.Task[None] | None = None
 
-    def known(self) -> dict[Family, Answer]:
-        """Return what the gateway did over each family; a registration says more than OPTIONS."""
+    def known(self, round_trip: float | None) -> dict[Family, Answer]:
+        """Return what the gateway did over each family; a registration says more than OPTIONS.
+
+        ``round_trip`` is that of the registration, in seconds, for where OPTIONS told none.
+        """
         found = dict(self.answers) | {family: Answer(answers=False) for family in self.refused}
         if self.family is not None:
-            trip = self.answers.get(self.family)
-            found[self.family] = Answer(
-                answers=True, round_trip_ms=trip.round_trip_ms if trip else None
-            )
+            asked = self.answers.get(self.family)
+            trip = asked.round_trip_ms if asked else None
+            if trip is None and round_trip is not None:
+                trip = _milliseconds(round_trip)
+            found[self.family] = Answer(answers=True, round_trip_ms=trip)
         return found
 
 
@@ -139,10 +147,11 @@ class Surveyor:
     async def _look(self, line: str, survey: _Survey) -> None:
         """Find the paths and tell them; then ask the gateway, and tell what that changed."""
         endpoints = await self._gateways.endpoints(line)
-        paths = await self._finder.find(endpoints, survey.known())
+        paths = await self._finder.find(endpoints, survey.known(self._gateways.round_trip(line)))
         self._tell(line, survey, paths)
         if await self._ask(line, survey, endpoints, paths):
-            self._tell(line, survey, await self._finder.find(endpoints, survey.known()))
+            known = survey.known(self._gateways.round_trip(line))
+            self._tell(line, survey, await self._finder.find(endpoints, known))
 
     async def _ask(
         self, line: str, survey: _Survey, endpoints: Sequence[Endpoint], paths: Paths
@@ -169,7 +178,7 @@ class Surveyor:
         telling = found.get(survey.family) is not None
         for family, trip in found.items():
             if trip is not None:
-                survey.answers[family] = Answer(answers=True, round_trip_ms=round(1000 * trip, 1))
+                survey.answers[family] = Answer(answers=True, round_trip_ms=_milliseconds(trip))
             elif telling:
                 survey.answers[family] = Answer(answers=False)
         return True
@@ -180,6 +189,11 @@ class Surveyor:
             return
         survey.told = paths
         self._emit(PathsChanged(at=time.time(), line=line, paths=paths))
+
+
+def _milliseconds(seconds: float) -> float:
+    """Return a round trip as it is told."""
+    return round(1000 * seconds, 1)
 
 
 def _is_worth_asking(path: FamilyPath | None) -> bool:

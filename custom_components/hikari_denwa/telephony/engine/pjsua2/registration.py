@@ -109,6 +109,8 @@ class Registration:
         self._began_at = float("-inf")
         self._heard_noise = False
         self._credentials_sent = False
+        self._sent_at: dict[int, float | None] = {}
+        self._trips: list[float] = []
         self._last: Response | None = None
         self._expires = account.expires
         self._asked = account.expires
@@ -131,8 +133,13 @@ class Registration:
             self._credentials_sent = self._credentials_sent or any(
                 name in message.headers for name in ("Authorization", "Proxy-Authorization")
             )
+            number = message.cseq.number
+            # Of a request that is sent twice nobody knows which of the two is answered.
+            self._sent_at[number] = None if number in self._sent_at else self._loop.time()
         elif message.status >= 200:
             self._last = message
+            if (sent_at := self._sent_at.get(message.cseq.number)) is not None:
+                self._trips.append(self._loop.time() - sent_at)
 
     def unreachable(self) -> None:
         """Hear that nobody listens at the gateway's port."""
@@ -252,6 +259,8 @@ class Registration:
         self._halt()
         self._heard_noise = False
         self._credentials_sent = False
+        self._sent_at.clear()
+        self._trips.clear()
         self._last = None
         self._began_at = self._loop.time()
         self._asked = expires
@@ -353,7 +362,10 @@ class Registration:
         if self._asked and not granted:
             return RegistrationRefusedError(code=str(response.status), phrase=response.reason)
         registered = Registered(
-            local_address=self.contact.host, expires=granted, domain=domain_in(response)
+            local_address=self.contact.host,
+            expires=granted,
+            domain=domain_in(response),
+            round_trip=min(self._trips, default=None),
         )
         if not self._asked:
             self.registered = None

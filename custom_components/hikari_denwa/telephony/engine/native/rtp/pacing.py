@@ -29,6 +29,7 @@ class Pacer:
         self._by_kernel = by_kernel
         self._members: dict[Callable[[int], None], int] = {}
         self._origin = 0.0
+        self._told = 0
         self._timer: asyncio.TimerHandle | None = None
         self._descriptor: int | None = None
 
@@ -36,7 +37,7 @@ class Pacer:
         """Tell this one, too, from its next period on; the first of all is due at once."""
         if on_due in self._members:
             return
-        self._members[on_due] = self._passed() if self._members else 0
+        self._members[on_due] = max(self._told, self._passed()) if self._members else 0
         if len(self._members) == 1:
             self._start()
 
@@ -45,8 +46,30 @@ class Pacer:
         if self._members.pop(on_due, None) is not None and not self._members:
             self._stop()
 
+    @property
+    def deadline(self) -> float:
+        """Return for which loop time the last period that was told was due, in seconds."""
+        return self._origin + (self._told - 1) * FRAME_SECONDS
+
+    def is_alone(self, on_due: Callable[[int], None]) -> bool:
+        """Tell whether this one alone is told, so that the clock may keep to its wishes."""
+        return self._members.keys() == {on_due}
+
+    def hasten(self, seconds: float) -> None:
+        """Have all periods to come begin so much sooner, or later if negative."""
+        if not seconds or not self._members:
+            return
+        self._origin -= seconds
+        following = self._origin + self._told * FRAME_SECONDS
+        if self._descriptor is not None:
+            _set_timer(self._descriptor, following)
+        elif self._timer is not None:
+            self._timer.cancel()
+            self._timer = self._loop.call_at(following, self._wake)
+
     def _start(self) -> None:
         """Begin to count periods."""
+        self._told = 0
         self._origin = self._loop.time()
         if self._by_kernel:
             self._descriptor = _kernel_timer(self._origin)
@@ -85,6 +108,7 @@ class Pacer:
 
     def _tell(self, passed: int) -> None:
         """Tell each what has come due since it was told last; one's failure is not the others'."""
+        self._told = max(self._told, passed)
         for on_due, told in tuple(self._members.items()):
             if on_due not in self._members or told >= passed:
                 continue
@@ -105,7 +129,13 @@ def _kernel_timer(origin: float) -> int | None:
         descriptor = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
     except OSError:
         return None
-    os.timerfd_settime(
-        descriptor, flags=os.TFD_TIMER_ABSTIME, initial=origin, interval=FRAME_SECONDS
-    )
+    _set_timer(descriptor, origin)
     return descriptor
+
+
+def _set_timer(descriptor: int, first: float) -> None:
+    """Have a kernel timer expire every 20 ms from a monotonic time on."""
+    if sys.platform == "linux" and sys.version_info >= (3, 13):
+        os.timerfd_settime(
+            descriptor, flags=os.TFD_TIMER_ABSTIME, initial=first, interval=FRAME_SECONDS
+        )

@@ -12,7 +12,6 @@ from .payload import PayloadFormat
 
 # Distances are in samples of 8 kHz, of which a frame has as many as bytes.
 _START_DEPTH = 2 * FRAME_BYTES
-_SHRINK_MARGIN = 3 * FRAME_BYTES
 _RESTART_MARGIN = 8 * FRAME_BYTES
 _GROW_LIMIT = 8 * FRAME_BYTES
 _JUMP = 64 * FRAME_BYTES
@@ -22,6 +21,7 @@ _LATE_TAKES = 3
 _ADJUST_TAKES = 50
 # Where packets came late once they will again: a network's hiccups are seconds apart.
 _ADJUST_TAKES_AFTER_LATE = 500
+_QUIET_TAKES = 25
 _IDLE_TAKES = 50
 _QUIET = 200
 _STILL = 127
@@ -31,6 +31,16 @@ _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 _SEEN_BITS = 128
 _SAMPLES_PER_SECOND = 8000
+# In seconds, as a network's delay is.
+_START_SLACK = _START_DEPTH / _SAMPLES_PER_SECOND
+_LEAST_SLACK = 0.01
+_SLACK_PER_JITTER = 2
+_RESTART_SLACK = _RESTART_MARGIN / _SAMPLES_PER_SECOND
+# In seconds: of one take, of less than which it is not worth while, and of all takes
+# together, so that two sides who both do this do not chase each other for ever.
+_NUDGE = 0.0002
+_LEAST_NUDGE = 0.002
+_NUDGES = 2 * FRAME_SECONDS
 _COUNTED = (
     "received",
     "lost",
@@ -144,10 +154,12 @@ class PlayoutBuffer:
     """Turns a packet stream into one frame of µ-law for every 20 ms, with little delay.
 
     The position moves on by a frame with every ``take``, whatever came: what is not there
-    by then is concealed, and dropped when it comes late. The delay starts at 40 ms,
-    grows by a frame when packets are late, shrinks by one, in a quiet frame if there is one,
-    when all are early for a second (for ten seconds once some were late), and starts anew
-    after a jump: a new source, a new timestamp, a lasting change of delay.
+    by then is concealed, and dropped when it comes late. The delay starts at 40 ms and
+    grows by a frame when packets are late. Where even the last packet of a second (of ten
+    once some were late) came before its time by more than 10 ms or twice the jitter, frames
+    are left out, quiet ones if there are; the rest of a frame goes where ``nudge`` is
+    followed. The delay starts anew after a jump: a new source, a new timestamp, a lasting
+    change of delay.
     """
 
     def __init__(self) -> None:
@@ -163,6 +175,7 @@ class PlayoutBuffer:
         self._noise: tuple[int, int] | None = None
         self._empty_takes = 0
         self._in_time = False
+        self._nudges_left = _NUDGES
         self._window_length = _ADJUST_TAKES
         self._takes_since_growth = 0
         self._new_window()
@@ -230,7 +243,8 @@ class PlayoutBuffer:
     def take(self, now: float | None = None) -> tuple[bytes, SoundFlag]:
         """Return the frame of the next 20 ms (160 bytes of µ-law), and whether it is made up.
 
-        ``now`` is loop time in seconds; without it the delay is not measured.
+        ``now`` is the loop time in seconds for which it is due, be it taken late; without
+        it the delay is not measured.
         """
         self._taken_at = now
         self._adjust()
@@ -252,6 +266,19 @@ class PlayoutBuffer:
         self._counts["played"] += 1
         self._in_gap = False
         return self._concealment.good(parts[0][1]), SoundFlag.NONE
+
+    def nudge(self) -> float:
+        """Return by how many seconds all takes to come should be sooner, or later if negative.
+
+        It counts as done: ask once a take, and only if that can be followed.
+        """
+        step = max(-_NUDGE, min(_NUDGE, self._excess))
+        if step:
+            self._excess -= step
+            self._nudges_left -= abs(step)
+            if not self._excess:
+                self._new_window()
+        return step
 
     def catch_up(self) -> None:
         """Go on with the newest sound, after a long stall of our own."""
@@ -303,13 +330,14 @@ class PlayoutBuffer:
         return max(0, newest - self._position)
 
     def _new_window(self) -> None:
-        """Measure the margin afresh: by how much packets come before their time."""
-        self._margin: int | None = None
+        """Measure afresh by how much packets come before their time."""
+        self._slack: float | None = None
         self._window_takes = 0
         self._late = False
         self._late_at: int | None = None
         self._late_takes = 0
-        self._surplus = False
+        self._surplus = 0
+        self._excess = 0.0
 
     def _accept(self, stream: _Stream, packet: RtpPacket, arrived: float) -> None:
         """Count a packet of the stream and place what it carries."""
@@ -333,7 +361,7 @@ class PlayoutBuffer:
         if packet.payload_type in self._played_types and packet.payload:
             leaps = step - distance * FRAME_BYTES > _RESTART_MARGIN
             self._place(start, packet.payload, newest=distance > 0, leaps=leaps)
-            self._measure_delay(start, arrived)
+            self._measure(start, arrived)
         elif packet.payload_type == COMFORT_NOISE and packet.payload and distance > 0:
             self._noise = start, packet.payload[0] & 0x7F
 
@@ -356,16 +384,24 @@ class PlayoutBuffer:
             self._late_at = start if newest else self._late_at
             return
         self._in_time = True
-        self._margin = margin if self._margin is None else min(self._margin, margin)
         if margin < _JUMP and len(self._chunks) < _MOST_CHUNKS:
             self._chunks.setdefault(start, payload)
 
-    def _measure_delay(self, start: int, arrived: float) -> None:
-        """Take the time from a packet's arrival to its playing into the running mean."""
-        if self._position is None or self._taken_at is None or start < self._position:
+    def _measure(self, start: int, arrived: float) -> None:
+        """Take in the time from a packet's arrival to its playing, and to when it is needed.
+
+        It is needed when the frame is taken in which it begins.
+        """
+        if self._position is None:
             return
-        until_next = self._taken_at + FRAME_SECONDS - arrived
-        delay = (start - self._position) / _SAMPLES_PER_SECOND + until_next
+        margin = start - self._position
+        until_next = self._taken_at + FRAME_SECONDS - arrived if self._taken_at is not None else 0.0
+        slack = margin // FRAME_BYTES * FRAME_SECONDS + until_next
+        if margin > -FRAME_BYTES:
+            self._slack = slack if self._slack is None else min(self._slack, slack)
+        if self._taken_at is None or margin < 0:
+            return
+        delay = margin / _SAMPLES_PER_SECOND + until_next
         if self._delay is None:
             self._delay = delay
         self._delay += (delay - self._delay) / 64
@@ -382,7 +418,7 @@ class PlayoutBuffer:
         late, self._late = self._late, False
         late_at, self._late_at = self._late_at, None
         in_time, self._in_time = self._in_time, False
-        self._window_takes += 1
+        self._window_takes += in_time or bool(self._surplus)
         self._takes_since_growth += 1
         if in_time:
             self._late_takes = 0
@@ -394,7 +430,7 @@ class PlayoutBuffer:
         if late and self._takes_since_growth > _LATE_TAKES and self._waiting() < _GROW_LIMIT:
             self._grow()
         elif self._window_takes >= self._window_length:
-            self._judge_window(self._margin or 0)
+            self._judge_window()
 
     def _grow(self) -> None:
         """Wait a frame longer from now on."""
@@ -405,21 +441,34 @@ class PlayoutBuffer:
             self._takes_since_growth = 0
             self._new_window()
 
-    def _judge_window(self, margin: int) -> None:
-        """Wait less from now on if every packet of the window came early by this much."""
+    def _judge_window(self) -> None:
+        """Wait less from now on if every packet of the window came early by more than is safe."""
+        stream, slack = self._stream, self._slack
         self._new_window()
-        if margin >= _RESTART_MARGIN and self._position is not None:
+        if stream is None or slack is None or self._position is None:
+            return
+        if slack >= _RESTART_SLACK:
             self._restarted += 1
-            self._play_from(self._position + margin - _START_DEPTH)
-        self._surplus = _SHRINK_MARGIN <= margin < _RESTART_MARGIN
+            beyond = int((slack - _START_SLACK) / FRAME_SECONDS)
+            self._play_from(self._position + beyond * FRAME_BYTES)
+            return
+        jitter = stream.jitter / _SAMPLES_PER_SECOND
+        excess = slack - max(_LEAST_SLACK, _SLACK_PER_JITTER * jitter)
+        if excess < 0:
+            excess = min(0.0, slack - _LEAST_SLACK)
+        self._surplus = max(0, int(excess / FRAME_SECONDS))
+        if not self._surplus and abs(excess) > _LEAST_NUDGE:
+            self._excess = max(-self._nudges_left, min(self._nudges_left, excess))
 
     def _may_leave_out(self, frame: bytes) -> bool:
-        """Tell whether to leave out this frame: a quiet one, or the last of the window."""
-        last_chance = self._window_takes >= _ADJUST_TAKES - 1
-        if not last_chance and audioop.max(audioop.ulaw2lin(frame, 2), 2) > _QUIET:
+        """Tell whether to leave out this frame: a quiet one, or any after half a second."""
+        is_quiet = audioop.max(audioop.ulaw2lin(frame, 2), 2) <= _QUIET
+        if not is_quiet and self._window_takes < _QUIET_TAKES:
             return False
         self._counts["adjusted"] += 1
+        left = self._surplus - 1
         self._new_window()
+        self._surplus = left
         return True
 
     def _cut(self, position: int) -> list[tuple[int, bytes]]:

@@ -14,7 +14,7 @@ from typing import Self
 
 from ....audio.dtmf import DtmfDetector
 from ....errors import SoundPortsExhaustedError
-from ...protocol import FRAME_BYTES, SILENCE, SoundDirection, SoundFlag, SoundFrame
+from ...protocol import FRAME_BYTES, FRAME_SECONDS, SILENCE, SoundDirection, SoundFlag, SoundFrame
 from .arrivals import LARGEST_DATAGRAM, Arrivals
 from .pacing import Pacer
 from .packet import COMFORT_NOISE, RtpPacket
@@ -256,10 +256,14 @@ class RtpSession:
         self._read()
         if due > to_play:
             self._playout.catch_up()
-        for frame in near:
+            self._number += due - to_play
+        first_due = self._pacer.deadline - (to_play - 1) * FRAME_SECONDS
+        for index, frame in enumerate(near):
             if self._closed:
                 return
-            self._play_frame(frame)
+            self._play_frame(frame, first_due + index * FRAME_SECONDS)
+        if self._pacer.is_alone(self._periods_due):
+            self._pacer.hasten(self._playout.nudge())
         self._report()
 
     def _pass_over(self, periods: int) -> None:
@@ -318,9 +322,9 @@ class RtpSession:
             marker=event.first,
         )
 
-    def _play_frame(self, near: bytes) -> None:
+    def _play_frame(self, near: bytes, due: float) -> None:
         """Play 20 ms: look for digits, and tell both sides' sound to who wants it."""
-        far, flags = self._playout.take(self._loop.time())
+        far, flags = self._playout.take(due)
         digit = self._detector.feed(far, concealed=flags is SoundFlag.CONCEALED)
         number, self._number = self._number, self._number + 1
         now = time.time_ns() // 1000 if self.streaming else 0

@@ -81,7 +81,9 @@ class Exchange:
 
     A challenge is answered once, and once more if the gateway calls the nonce stale. A 400 to
     a Via with rport is answered by the same without, from then on. The user hears every
-    response but those, and `request` is the request that was sent last.
+    response but those, and `request` is the request that was sent last. `round_trip` is the
+    shortest time in seconds that the gateway took for a final response; where a request was sent
+    twice, nobody knows which of the two was answered.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Exchange:
         """Take the request without Via, and what gives the CSeq number of a repetition."""
         self.request = request
         self.credentials_sent = False
+        self.round_trip: float | None = None
         self._requester = requester
         self._user = user
         self._next_cseq = next_cseq
@@ -102,10 +105,12 @@ class Exchange:
         self._dropped_rport = False
         self._cancelled = False
         self._transaction: ClientTransaction | None = None
+        self._began_at = 0.0
 
     def start(self) -> None:
         """Send the request for the first time."""
         user = ClientUser(on_response=self._respond, on_failure=self._user.on_failure)
+        self._began_at = self._requester.layer.clock.time()
         self._transaction = self._requester.send(self.request, user)
 
     def cancel(self, reason: str | None = None) -> None:
@@ -121,10 +126,17 @@ class Exchange:
 
     def _respond(self, response: Response) -> None:
         """Send the request anew, or tell the user."""
+        self._time(response)
         if not self._cancelled and (self._answer(response) or self._drop_rport(response)):
             self.start()
         else:
             self._user.on_response(response)
+
+    def _time(self, response: Response) -> None:
+        """Take the time of a final response."""
+        if response.status >= 200 and self._transaction and self._transaction.sent == 1:
+            took = self._requester.layer.clock.time() - self._began_at
+            self.round_trip = took if self.round_trip is None else min(self.round_trip, took)
 
     def _answer(self, response: Response) -> bool:
         """Put credentials into the request, if an answer is left to give."""

@@ -303,10 +303,10 @@ class Registration:
                 self._expires = wanted
                 self._send(wanted, attempt.limit, done)
                 return
-        asked = attempt.exchange.credentials_sent
+        asked, round_trip = attempt.exchange.credentials_sent, attempt.exchange.round_trip
         self._drop_attempt()
         if response.status < 300:
-            done(self._bound(response, expires))
+            done(self._bound(response, expires, round_trip))
         else:
             self.registered = None
             error = error_of(
@@ -320,14 +320,17 @@ class Registration:
                 self._may_be_bound = False
             done(error)
 
-    def _bound(self, response: Response, expires: int) -> Outcome:
+    def _bound(self, response: Response, expires: int, round_trip: float | None) -> Outcome:
         """Take a 200: for how long, and when to come again."""
         granted = granted_by(response, self.contact, expires)
         if expires and not granted:
             self.registered = None
             return RegistrationRefusedError(code=str(response.status), phrase=response.reason)
         registered = Registered(
-            local_address=self.contact.host, expires=granted, domain=domain_in(response)
+            local_address=self.contact.host,
+            expires=granted,
+            domain=domain_in(response),
+            round_trip=round_trip,
         )
         if expires == 0:
             self.registered = None

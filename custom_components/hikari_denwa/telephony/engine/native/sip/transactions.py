@@ -99,9 +99,10 @@ class ClientTransaction(_Transaction):
         user: ClientUser,
         state: State,
     ) -> None:
-        """Take a request whose topmost Via has a branch of its own."""
+        """Take a request whose topmost Via has a branch of its own; ``sent`` counts how often."""
         super().__init__(layer, (request.via.branch or "", request.method), state)
         self.request = request
+        self.sent = 0
         self._destination = destination
         self._user = user
         self._data = request.encode()
@@ -121,6 +122,7 @@ class ClientTransaction(_Transaction):
 
     def _send(self) -> None:
         """Send the request, again."""
+        self.sent += 1
         self._layer.send(self._data, self._destination)
 
     def _fail(self, failure: Failure) -> None:

@@ -1,12 +1,10 @@
 """The sound of a call: who in Home Assistant takes it, and what the engine is asked for."""
 
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from homeassistant.core import CALLBACK_TYPE, callback
 
-from .telephony.audio.live import LiveHub, LiveListener
 from .telephony.engine.protocol import SoundDirection, SoundFrame
 
 type Hear = Callable[[SoundFrame], None]
@@ -28,7 +26,6 @@ class CallSound:
         """Begin with nobody; ``spawn`` runs what asks the engine."""
         self._switch = switch
         self._spawn = spawn
-        self._hubs: set[LiveHub] = set()
         self._takers: dict[object, tuple[Hear, bool]] = {}
         self._asked: tuple[bool, bool] = (False, False)
         self._asking = False
@@ -47,19 +44,6 @@ class CallSound:
 
         return end
 
-    @contextmanager
-    def listen(self) -> Iterator[LiveListener]:
-        """Have the far side's frames for the time of a block; they end with the call."""
-        hub = LiveHub()
-        listener = hub.listen()
-        self._hubs.add(hub)
-        end = self.take(lambda frame: hub.publish(frame.payload))
-        try:
-            yield listener
-        finally:
-            end()
-            self._hubs.discard(hub)
-
     @callback
     def frame(self, frame: SoundFrame) -> None:
         """Pass 20 ms on."""
@@ -77,8 +61,6 @@ class CallSound:
     @callback
     def close(self) -> None:
         """Forget who takes it: the call is over, and the engine knows."""
-        for hub in self._hubs:
-            hub.close()
         self._takers.clear()
         self._asked = (False, False)
 

@@ -6,7 +6,12 @@ import struct
 import pytest
 
 from custom_components.hikari_denwa.telephony.audio.formats import Container
-from custom_components.hikari_denwa.telephony.audio.framing import FRAMERS, _crc8, _with_checksum
+from custom_components.hikari_denwa.telephony.audio.framing import (
+    FRAMERS,
+    _coded_number,
+    _crc8,
+    _with_checksum,
+)
 
 # 128 kbit/s, 48 kHz, one channel: 384 bytes.
 MP3_FRAME = bytes.fromhex("fffb94c4") + bytes(380)
@@ -103,3 +108,16 @@ def test_opus_listener_gets_a_stream_of_its_own() -> None:
     assert [head[3] for head in heads] == [960, 1920]
     assert [head[5] for head in heads] == [2, 3]
     assert all(item == _with_checksum(item[:22] + bytes(4) + item[26:]) for item in joined)
+
+
+@pytest.mark.parametrize("container", STREAMS)
+def test_other_output_is_no_frame(container: Container) -> None:
+    """An encoder that writes something else is found out at once."""
+    with pytest.raises(ValueError, match="the encoder's output is no"):
+        FRAMERS[container]().feed(b"RIFF" + bytes(60))
+
+
+@pytest.mark.parametrize("code", [b"\x80", b"\xff", b"\xc2\x20", b"\xe0\x80\x00"])
+def test_flac_numbers_that_are_none(code: bytes) -> None:
+    """What looks like a header by its first bytes is none if its number is not coded as one."""
+    assert _coded_number(code + bytes(8)) == (None, 0)

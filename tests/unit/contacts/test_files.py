@@ -290,3 +290,26 @@ def test_table_and_back() -> None:
     written = write_contacts(contacts, ContactFormat.CSV)
     assert written.startswith("\ufeffname,reading,numbers")
     assert read_contacts(written.encode()).contacts == contacts
+
+
+@pytest.mark.parametrize("charset", ["KLINGON", "US-ASCII"])
+def test_character_set_that_is_none(charset: str) -> None:
+    """A card that names a character set wrongly is read as what it is."""
+    name = quoted("花子", "utf-8")
+    text = card("VERSION:2.1", f"FN;CHARSET={charset};ENCODING=QUOTED-PRINTABLE:{name}", "TEL:1")
+    assert only(text.encode()).name == "花子"
+
+
+def test_long_lines_are_folded() -> None:
+    """At most 75 octets a line, and no character is cut through."""
+    contact = Contact(name="長い名前" * 30, numbers=("0312345678",))
+    written = write_contacts([contact], ContactFormat.VCARD)
+    assert max(len(line.encode()) for line in written.split("\r\n")) <= 75
+    assert only(written.encode()).name == contact.name
+
+
+def test_table_that_is_none() -> None:
+    """A field without an end that is larger than a table's can be is no table."""
+    text = 'name,phone\n"' + "x" * 200_000
+    with pytest.raises(FileUnreadableError):
+        read_contacts(text.encode())

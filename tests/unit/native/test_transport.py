@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import cast
 
 import pytest
 
@@ -132,3 +133,109 @@ async def test_source_address(family: Family) -> None:
     other = Family.IPV4 if family is Family.IPV6 else Family.IPV6
     with pytest.raises(GatewayUnreachableError):
         local_address_towards(LOOPBACK[family], 5060, other)
+
+
+class Unruly:
+    """A socket that does what a test wants of it."""
+
+    family = socket.AF_INET
+
+    def __init__(self) -> None:
+        """Take a real descriptor, for the event loop's sake."""
+        self._real, self._other = socket.socketpair()
+        self.arrives: list[tuple[bytes, Address] | OSError] = []
+        self.errors: list[Address | None] = []
+        self.send_error: OSError | None = None
+        self.sent = 0
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._real.fileno()
+
+    def getsockname(self) -> Address:
+        """Return where it is bound."""
+        return "127.0.0.1", 5060
+
+    def recvfrom(self, _size: int) -> tuple[bytes, Address]:
+        """Give what arrives, then nothing."""
+        if not self.arrives:
+            raise BlockingIOError
+        found = self.arrives.pop(0)
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    def recvmsg(self, *_: int) -> tuple[bytes, list[object], int, Address | None]:
+        """Give whom an ICMP error is of, then nothing."""
+        if not self.errors:
+            raise BlockingIOError
+        return b"", [], 0, self.errors.pop(0)
+
+    def sendto(self, _data: bytes, _destination: Address) -> None:
+        """Send, or not."""
+        if self.send_error:
+            raise self.send_error
+        self.sent += 1
+
+    def close(self) -> None:
+        """Close."""
+        self._real.close()
+        self._other.close()
+
+
+@pytest.mark.usefixtures("loopback")
+async def test_unruly_socket() -> None:
+    """Errors between datagrams lose none; errors of strangers are nobody's."""
+    sock = Unruly()
+    transport = UdpTransport(cast(socket.socket, sock), "127.0.0.1")
+    heard: list[bytes] = []
+    lost: list[bool] = []
+    transport.on_datagram = lambda data, _source, _at: heard.append(data)
+    transport.on_unreachable = lambda: lost.append(True)
+    gateway, stranger, nonsense = ("127.0.0.1", 5060), ("127.0.0.2", 5060), ("?", 5060)
+    sock.arrives = [
+        (b"one", gateway),
+        ConnectionRefusedError(),
+        (b"no", stranger),
+        (b"no", nonsense),
+        (b"two", gateway),
+    ]
+    sock.errors = [None, stranger, gateway]
+    transport._readable()
+    assert heard == [b"one", b"two"]
+    assert lost == [True]
+    for number in range(200):
+        sock.arrives.append((b"no", (f"127.0.1.{number}", 1)))
+    while sock.arrives:
+        transport._readable()
+    assert len(transport._known) <= 66
+    sock.send_error = BlockingIOError()
+    transport.send(b"x", gateway)
+    await asyncio.sleep(0)
+    assert lost == [True]
+    sock.send_error = PermissionError()
+    transport.send(b"x", gateway)
+    await asyncio.sleep(0)
+    assert lost == [True, True]
+    sock.send_error = None
+    transport.close()
+    transport.send(b"x", gateway)
+    assert sock.sent == 0
+
+
+@pytest.mark.parametrize("by", ["datagram", "error"])
+@pytest.mark.usefixtures("loopback")
+async def test_who_hears_may_close(by: str) -> None:
+    """Nothing is read from a socket that was closed by who heard of the last thing."""
+    sock = Unruly()
+    transport = UdpTransport(cast(socket.socket, sock), "127.0.0.1")
+    transport.on_datagram = lambda *_: transport.close()
+    transport.on_unreachable = transport.close
+    gateway = ("127.0.0.1", 5060)
+    if by == "datagram":
+        sock.arrives = [(b"bye", gateway), (b"more", gateway)]
+    else:
+        sock.errors = [gateway, gateway]
+    transport._readable()
+    assert sock.fileno() < 0
+    assert len(sock.arrives) + len(sock.errors) == 1

@@ -180,3 +180,20 @@ def test_impossible_round_trips() -> None:
         assert reports.take(ControlPacket(ssrc=9, blocks=(block,)).encode(), 0.0, 9)
     assert reports.statistics.round_trip is None
     assert not reports.take(ControlPacket(ssrc=1).encode(), 0.0, 9)
+
+
+def test_reports_of_others_are_passed_over() -> None:
+    """A compound packet is its first reporter's; a mixer may add reports of other sources."""
+    block = ReportBlock(ssrc=9, fraction_lost=1, lost=2, highest_sequence=3, jitter=4)
+    own = ControlPacket(ssrc=1, blocks=(block,))
+    others = ControlPacket(ssrc=2, blocks=(block, block))
+    assert ControlPacket.decode(own.encode() + others.encode()) == own
+    assert ControlPacket.decode(own.encode() + own.encode()) == ControlPacket(
+        ssrc=1, blocks=(block, block)
+    )
+
+
+@pytest.mark.parametrize("count", ["82cb000100000001", "81c9000100000001"])
+def test_counts_that_are_not_there(count: str) -> None:
+    """Who names two sources and holds one, or a report block and holds none, is not believed."""
+    assert ControlPacket.decode(_RECEIVER_REPORT + bytes.fromhex(count)) is None

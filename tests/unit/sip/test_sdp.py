@@ -369,3 +369,29 @@ def test_connection() -> None:
     assert str(Connection.to("::1")) == "IN IP6 ::1"
     assert Connection("gateway.example", "IP4").literal is None
     assert not Connection("gateway.example", "IP4").unspecified
+
+
+@pytest.mark.parametrize(
+    ("line", "port"),
+    [
+        ("a=rtcp:20005", 20005),
+        ("a=rtcp:20005 IN IP4 192.168.1.9", 20005),
+        ("a=rtcp:0", None),
+        ("a=rtcp:65536", None),
+        ("a=rtcp:many", None),
+        ("a=rtcp", None),
+    ],
+)
+def test_port_of_rtcp(line: str, port: int | None) -> None:
+    """RFC 3605; what is no port is as if it was not there."""
+    remote = _edited("a=ptime:20", f"a=ptime:20\n{line}")
+    local = _answer(_parse())
+    assert isinstance(local, SessionDescription)
+    agreed = agree(local, remote)
+    assert isinstance(agreed, AudioStream)
+    assert agreed.control_port == port
+
+
+def test_foreign_network_has_no_literal() -> None:
+    """An ATM address may look like one of ours."""
+    assert Connection(network="ATM", family="NSAP", address="192.168.1.1").literal is None

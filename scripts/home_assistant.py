@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,11 +46,13 @@ class HomeAssistantOptions:
     """How to make the configuration: more YAML, more custom components by name, the language.
 
     Without the ``integration`` it is one that somebody has yet to install. ``program`` is a
-    Python program to run instead of ``hass``, with its first arguments.
+    Python program to run instead of ``hass``, with its first arguments. The ``marketplace``
+    fetches its catalogue from the Internet as soon as Home Assistant runs.
     """
 
     configuration: str = ""
     integration: bool = True
+    marketplace: bool = False
     program: Sequence[str | Path] = ()
     components: Mapping[str, Path] = field(default_factory=dict)
     language: str = "en"
@@ -86,7 +89,7 @@ def write_configuration(folder: Path, port: int, options: HomeAssistantOptions) 
     for name, source in {**ours, **options.components}.items():
         (folder / "custom_components" / name).symlink_to(source)
     (folder / "configuration.yaml").write_text(
-        "api:\nauth:\nconfig:\nfrontend:\nhttp:\nwebsocket_api:\nlovelace:\n"
+        "api:\nauth:\nconfig:\nfrontend:\nwebsocket_api:\nlovelace:\n"
         f"logger:\n  default: warning\n  logs:\n    custom_components.{DOMAIN}: "
         f"{options.log_level}\n{options.configuration}"
     )
@@ -132,6 +135,31 @@ def write_configuration(folder: Path, port: int, options: HomeAssistantOptions) 
         minor=4,
     )
     _write_user(folder)
+    if not options.marketplace and find_spec("homeassistant.components.marketplace"):
+        _write_closed_marketplace(folder)
+
+
+def _write_closed_marketplace(folder: Path) -> None:
+    """Write the entry of a Marketplace that its owner has switched off: it asks for nothing."""
+    entry = {
+        "created_at": "2026-01-01T00:00:00+00:00",
+        "data": {},
+        "disabled_by": "user",
+        "discovery_keys": {},
+        "domain": "marketplace",
+        "entry_id": "00000000000000000000000000000000",
+        "minor_version": 1,
+        "modified_at": "2026-01-01T00:00:00+00:00",
+        "options": {},
+        "pref_disable_new_entities": False,
+        "pref_disable_polling": False,
+        "source": "system",
+        "subentries": [],
+        "title": "Marketplace",
+        "unique_id": None,
+        "version": 1,
+    }
+    _store(folder, "core.config_entries", 1, {"entries": [entry]}, minor=5)
 
 
 def _write_user(folder: Path) -> None:

@@ -68,7 +68,7 @@ PARTLY = frozenset({"unit", "integration"})
 PYTEST_NO_TESTS = 5
 PJSUA2_MISSING = "HIKARI_PJSUA2_MISSING"
 # Suites that wait more than they compute, and how many of their tests run at a time.
-AT_ONCE = {"unit": 3, "conformance": 4, "install": 2}
+AT_ONCE = {"unit": 3, "conformance": 4, "install": 2, "browser": 2}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 

@@ -83,6 +83,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
     try:
         await line.async_start()
         await line.listening.async_start()
+        line.ringing.start()
         await hass.config_entries.async_forward_entry_setups(entry, line.platforms)
     except BaseException as error:
         if isinstance(error, TelephonyError):

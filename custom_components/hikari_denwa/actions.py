@@ -15,6 +15,8 @@ from homeassistant.core import (
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 
+from .address_book import address_book
+from .block_actions import BLOCK_FIELDS, UNBLOCK_FIELDS, block_number, unblock_number
 from .call_log import forget_recordings
 from .call_log_actions import (
     DELETE_FIELDS,
@@ -61,7 +63,8 @@ from .support import async_trace_text, described_finding, signed_trace_path
 from .telephony.audio.broadcast import Filler
 from .telephony.audio.formats import LiveFormat
 from .telephony.calls import CallState
-from .telephony.errors import CallUnknownError
+from .telephony.errors import CallUnknownError, NumberInvalidError
+from .telephony.numbers import normalize
 from .verdicts import async_described
 
 if TYPE_CHECKING:
@@ -116,6 +119,8 @@ class Action(StrEnum):
     MARK_CALLS_SEEN = "mark_calls_seen"
     SELF_TEST = "self_test"
     GET_TRACE = "get_trace"
+    BLOCK_NUMBER = "block_number"
+    UNBLOCK_NUMBER = "unblock_number"
 
 
 class DialResult(StrEnum):
@@ -203,6 +208,8 @@ _SCHEMAS: Final = {
         {**_LINE, vol.Optional(ATTR_NUMBER, default=TIME_SIGNAL): vol.Any(str, int)}
     ),
     Action.GET_TRACE: vol.Schema(_LINE),
+    Action.BLOCK_NUMBER: vol.Schema({**_LINE, **BLOCK_FIELDS}),
+    Action.UNBLOCK_NUMBER: vol.Schema({**_LINE, **UNBLOCK_FIELDS}),
 }
 _FILTERS: Final = (ATTR_DIRECTION, ATTR_NUMBERS, ATTR_DOOR_PHONES_ONLY)
 # These tell something and do nothing else.
@@ -237,6 +244,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         Action.MARK_CALLS_SEEN: _mark_calls_seen,
         Action.SELF_TEST: _self_test,
         Action.GET_TRACE: _get_trace,
+        Action.BLOCK_NUMBER: _block_number,
+        Action.UNBLOCK_NUMBER: _unblock_number,
     }
     for action, handler in handlers.items():
         hass.services.async_register(
@@ -256,7 +265,7 @@ async def _dial(call: ServiceCall) -> ServiceResponse:
     A call that fails is an error, unless the response is asked for: then it tells why.
     """
     line = _line(call)
-    numbers = [_as_written(number) for number in call.data[ATTR_NUMBER]]
+    numbers = [_number_of(call.hass, number) for number in call.data[ATTR_NUMBER]]
     check_numbers(call, numbers)
     person = await async_is_person(call.hass, call.context)
     show_number: bool = call.data[ATTR_SHOW_NUMBER]
@@ -290,7 +299,7 @@ async def _check_number(call: ServiceCall) -> ServiceResponse:
     """Tell how a call would fare; nothing is sent to anybody."""
     line = _line(call)
     judged = line.dialler.verdict(
-        _as_written(call.data[ATTR_NUMBER]),
+        _number_of(call.hass, call.data[ATTR_NUMBER]),
         person=await async_is_person(call.hass, call.context),
         show_number=call.data[ATTR_SHOW_NUMBER],
     )
@@ -494,6 +503,17 @@ async def _get_trace(call: ServiceCall) -> ServiceResponse:
     }
 
 
+async def _block_number(call: ServiceCall) -> ServiceResponse:
+    """Block a number from now on, or that of the last caller."""
+    number = call.data.get(ATTR_NUMBER)
+    return block_number(_line(call), None if number is None else _as_written(number))
+
+
+async def _unblock_number(call: ServiceCall) -> ServiceResponse:
+    """Block a number no more."""
+    return unblock_number(_line(call), _as_written(call.data[ATTR_NUMBER]))
+
+
 def _as_written(number: str | int) -> str:
     """Return the number as a person wrote it.
 
@@ -503,6 +523,19 @@ def _as_written(number: str | int) -> str:
     text = str(number)
     if isinstance(number, int) and len(text) > 3 and not text.startswith(("184", "186")):
         raise wrong_input("number_unquoted")
+    return text
+
+
+def _number_of(hass: HomeAssistant, written: str | int) -> str:
+    """Return a number as it was written, or that of a contact who is named."""
+    text = _as_written(written)
+    try:
+        normalize(text)
+    except NumberInvalidError:
+        numbers = {contact.number_to_dial for contact in address_book(hass).named(text)} - {None}
+        if len(numbers) > 1:
+            raise wrong_input("contact_ambiguous", name=text) from None
+        return next(iter(numbers)) or text if numbers else text
     return text
 
 

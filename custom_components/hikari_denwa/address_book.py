@@ -1,6 +1,7 @@
 """The home's one address book: the contacts of all lines, kept as subentries of theirs."""
 
 import asyncio
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -54,6 +55,12 @@ class AddressBook:
     def find(self, number: str | None, line: str | None = None) -> Contact | None:
         """Return who has a number; a contact of the line goes before those of others."""
         return self._index.find(number, line)
+
+    @callback
+    def named(self, name: str) -> list[Contact]:
+        """Return the contacts of a name, however it is written in capitals or full-width."""
+        wanted = _plain(name)
+        return [contact for contact in self._index if _plain(contact.name) == wanted]
 
     @callback
     def groups(self) -> list[str]:
@@ -161,6 +168,11 @@ class AddressBook:
             if before.get(contact_id) != (title, data):
                 self._index.put(Contact.from_data(title, data, id=contact_id, line=entry.entry_id))
         return True
+
+
+def _plain(name: str) -> str:
+    """Return a name as it is compared."""
+    return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 DATA_ADDRESS_BOOK: HassKey[AddressBook] = HassKey(f"{DOMAIN}_address_book")

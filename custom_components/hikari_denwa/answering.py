@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.exceptions import TemplateError
 from homeassistant.helpers.event import async_call_later
-from homeassistant.helpers.template import Template
-from homeassistant.helpers.translation import async_get_cached_translations
 
+from .caller_words import CallerWords, caller_words
 from .calls import Call, CallEventType, CallUpdate
 from .const import (
     CONF_ANSWERING_AFTER,
@@ -20,7 +19,7 @@ from .const import (
     CONF_ANSWERING_SECONDS,
     DOMAIN,
 )
-from .playable import Sound, media_sound, prepared, speech_sound
+from .playable import Sound
 from .recorder import notice_tone
 from .recordings import RecordingKind
 from .speaking import Keys, hang_up
@@ -35,8 +34,6 @@ _LOGGER = logging.getLogger(__name__)
 DEFAULT_AFTER: Final = 20
 DEFAULT_SECONDS: Final = 120
 _CONNECT_SECONDS: Final = 35.0
-_MEDIA: Final = ("media-source://", "http://", "https://")
-_GREETING: Final = f"component.{DOMAIN}.common.answering_greeting"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,14 +102,21 @@ class AnsweringMachine:
         self._waiting.clear()
 
     async def _serve(self, call: Call) -> None:
+        """Take a call that nobody took."""
+        if self._line.latest(call).state is CallState.RINGING and self.enabled:
+            await self.async_take(call)
+
+    async def async_take(self, call: Call) -> None:
         """Take a call to its end; whatever goes wrong, it does not stay open."""
-        if self._line.latest(call).state is not CallState.RINGING or not self.enabled:
-            return
         greeting = await self._greeting(call)
+        current = self._line.latest(call)
+        if current.state is not CallState.RINGING or current.answered:
+            # Somebody was faster than the words were ready.
+            return
         self._taken.add(call.id)
         try:
             with Keys(self._line, call) as keys:
-                await self._line.client.answer(call.id)
+                await self._line.async_pick_up(call)
                 call = await self._line.async_connected(call, _CONNECT_SECONDS)
                 player = self._line.player.of(call)
                 for sound in (greeting, notice_tone()):
@@ -134,40 +138,9 @@ class AnsweringMachine:
 
     async def _greeting(self, call: Call) -> Sound | None:
         """Return what the caller hears before the tone; None if it cannot be said."""
-        words = self._rules.greeting
-        contact = call.contact
+        words = CallerWords(written=self._rules.greeting, usual="answering_greeting")
         try:
-            if words:
-                words = str(
-                    Template(words, self._hass).async_render(
-                        {
-                            "who": self._line.who(call),
-                            "number": call.number,
-                            "name": call.name,
-                            "reading": contact.reading if contact else None,
-                            "group": contact.group if contact else None,
-                            "language": contact.language if contact else None,
-                            "caller_id": call.caller_id.value,
-                            "called_number": call.called,
-                            "internal": call.internal,
-                        },
-                        parse_result=False,
-                    )
-                ).strip()
-            words = words or self._usual_greeting()
-            sound = (
-                media_sound(self._hass, words)
-                if words.startswith(_MEDIA)
-                else speech_sound(self._hass, words)
-            )
-            return await prepared(sound)
+            return await caller_words(self._line, call, words)
         except (TemplateError, TelephonyError) as error:
             _LOGGER.warning("The answering machine has no greeting but the tone: %s", error)
             return None
-
-    def _usual_greeting(self) -> str:
-        """Return what is said where the owner says nothing."""
-        words = async_get_cached_translations(
-            self._hass, self._hass.config.language, "common", DOMAIN
-        )
-        return words.get(_GREETING, "")

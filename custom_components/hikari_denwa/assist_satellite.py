@@ -161,7 +161,7 @@ class CallSatellite(HikariEntity, AssistSatelliteEntity):
         if self.line.latest(call).state is not CallState.RINGING:
             return
         try:
-            await self.line.client.answer(call.id)
+            await self.line.async_pick_up(call)
             call = await self.line.async_connected(call, _CONNECT_SECONDS)
             if self._rules.wants_pin(call) and not await knows_the_pin(self.line, self._rules.pin):
                 _LOGGER.warning("A caller at %s did not know the PIN", self.line.entry.title)

@@ -168,10 +168,10 @@ class LoggedCall:
 
     def interrupted(self) -> LoggedCall:
         """Return a call that ran when Home Assistant was killed: its end is not known."""
-        if self.answered or self.connected:
-            outcome = CallOutcome.ANSWERED
-        elif self.blocked:
+        if self.blocked:
             outcome = CallOutcome.BLOCKED
+        elif self.answered or self.connected:
+            outcome = CallOutcome.ANSWERED
         elif self.direction is CallDirection.INCOMING:
             outcome = CallOutcome.MISSED
         else:
@@ -362,7 +362,7 @@ class CallLog:
             self._over[call.id] = self._running.pop(call.id)
             if len(self._over) > _REMEMBERED_CALLS:
                 del self._over[next(iter(self._over))]
-            self._count(talk_seconds=call.duration)
+            self._count(talk_seconds=0.0 if call.screening.blocked else call.duration)
         noted = LoggedCall.of(log_id, call)
         if before := self._kept.calls.get(log_id):
             noted = replace(noted, recordings=before.recordings, transcription=before.transcription)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigEntryState,
     ConfigFlow,
@@ -18,12 +19,16 @@ from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow, section
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
+    TemplateSelector,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -40,6 +45,9 @@ from .const import (
     CONF_BLOCK_TREATMENT,
     CONF_BLOCKED_CALLERS,
     CONF_CALL_WAITING,
+    CONF_CHALLENGE_KEY,
+    CONF_CHALLENGE_MESSAGE,
+    CONF_CHALLENGE_SECONDS,
     CONF_CODECS,
     CONF_DOOR_PHONES,
     CONF_EMERGENCY,
@@ -50,22 +58,30 @@ from .const import (
     CONF_GATEWAY,
     CONF_LOG_CALLS,
     CONF_LOG_DAYS,
+    CONF_RING_PLAYERS,
+    CONF_RING_VOLUME,
+    CONF_SAY_MESSAGE,
+    CONF_UNKNOWN_TREATMENT,
     CONF_USER_ID,
     DEFAULT_PORT,
     DOMAIN,
     SECTION_ADVANCED,
     SECTION_BLOCKING,
     SECTION_LOG,
+    SECTION_RINGING,
     SUBENTRY_CONTACT,
 )
 from .contact_flow import ContactSubentryFlow
 from .contacts import number_or_pattern
+from .doorkeeper import CHALLENGE_KEYS, DEFAULT_CHALLENGE_KEY, DEFAULT_CHALLENGE_SECONDS
 from .engine import EngineApp, EngineChoice, EngineKind, engine_keeper, needed_family
 from .engine_flow import EngineOptions
-from .exceptions import shown_placeholders
+from .exceptions import FAMILY_NAMES, shown_placeholders
 from .line import Line, line_config
 from .options import DiallingOptions
+from .ringing import own_players
 from .screening import (
+    AS_BLOCKED,
     BLOCK_STATUSES,
     BLOCK_TREATMENTS,
     DEFAULT_BLOCK_STATUS,
@@ -84,7 +100,7 @@ from .telephony.errors import (
     TelephonyError,
 )
 from .telephony.experience import Book
-from .telephony.gateway_finder import find_gateways
+from .telephony.gateway_finder import FoundGateway, find_gateways, have_to_be_told_apart
 from .telephony.numbers import normalize
 
 if TYPE_CHECKING:
@@ -173,10 +189,36 @@ _BLOCKING_FIELDS: Final = {
     vol.Required(CONF_BLOCK_STATUS, default=str(DEFAULT_BLOCK_STATUS)): _choice(
         map(str, BLOCK_STATUSES), CONF_BLOCK_STATUS
     ),
+    vol.Required(CONF_UNKNOWN_TREATMENT, default=AS_BLOCKED): _choice(
+        (AS_BLOCKED, *BLOCK_TREATMENTS), CONF_UNKNOWN_TREATMENT
+    ),
+    vol.Optional(CONF_SAY_MESSAGE, default=""): TemplateSelector(),
+    vol.Required(CONF_CHALLENGE_KEY, default=DEFAULT_CHALLENGE_KEY): SelectSelector(
+        SelectSelectorConfig(options=list(CHALLENGE_KEYS), mode=SelectSelectorMode.DROPDOWN)
+    ),
+    vol.Optional(CONF_CHALLENGE_MESSAGE, default=""): TemplateSelector(),
+    vol.Required(CONF_CHALLENGE_SECONDS, default=DEFAULT_CHALLENGE_SECONDS): _whole_number(
+        3, 30, unit="s"
+    ),
+}
+_RINGING_FIELDS: Final = {
+    vol.Optional(CONF_RING_PLAYERS, default=list): EntitySelector(
+        EntitySelectorConfig(domain="media_player", multiple=True)
+    ),
+    vol.Optional(CONF_RING_VOLUME): _whole_number(1, 100, unit="%"),
 }
 _LOG_FIELDS: Final = {
     vol.Required(CONF_LOG_CALLS, default=DEFAULT_LOG_CALLS): _whole_number(10, 10_000),
     vol.Required(CONF_LOG_DAYS, default=DEFAULT_LOG_DAYS): _whole_number(1, 3650, unit="d"),
+}
+# No section has a default of its own: the frontend would take it for all that is in it.
+_SECTIONS: Final = {
+    vol.Required(SECTION_BLOCKING): section(vol.Schema(_BLOCKING_FIELDS), {"collapsed": True}),
+    **options_form.CALLS,
+    **sound_options.FIELDS,
+    vol.Required(SECTION_RINGING): section(vol.Schema(_RINGING_FIELDS), {"collapsed": True}),
+    vol.Required(SECTION_LOG): section(vol.Schema(_LOG_FIELDS), {"collapsed": True}),
+    **options_form.GATEWAY,
 }
 _OPTIONS_SCHEMA: Final = vol.Schema(
     {
@@ -195,8 +237,6 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.LIST,
             )
         ),
-        **options_form.FIELDS,
-        **sound_options.FIELDS,
         vol.Optional(CONF_ENGINE): SelectSelector(
             SelectSelectorConfig(
                 options=[kind.value for kind in EngineKind],
@@ -204,12 +244,7 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=SelectSelectorMode.DROPDOWN,
             )
         ),
-        vol.Required(SECTION_BLOCKING, default=dict): section(
-            vol.Schema(_BLOCKING_FIELDS), {"collapsed": True}
-        ),
-        vol.Required(SECTION_LOG, default=dict): section(
-            vol.Schema(_LOG_FIELDS), {"collapsed": True}
-        ),
+        **_SECTIONS,
     }
 )
 
@@ -240,6 +275,8 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
         self._errors: dict[str, str] = {}
         self._placeholders: dict[str, str] = {}
         self._found: str | None = None
+        self._gateways: list[FoundGateway] = []
+        self._entered: dict[str, Any] = {}
 
     @staticmethod
     @callback
@@ -264,6 +301,8 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             return self.async_create_entry(
                 title=user_input[CONF_NAME].strip() or _DEFAULT_NAME, data=data
             )
+        if self._gateways:
+            return self._ask_which(user_input)
         return self._form("user", _USER_SCHEMA, user_input)
 
     @override
@@ -340,8 +379,38 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             changed = {**user_input, CONF_PASSWORD: password}
             if data := await self._proved(changed, entry.options):
                 return self.async_update_reload_and_abort(entry, data=data)
+            if self._gateways:
+                return self._ask_which(user_input)
         suggested = {**entry.data, SECTION_ADVANCED: {CONF_PORT: entry.data[CONF_PORT]}}
         return self._form("reconfigure", _RECONFIGURE_SCHEMA, user_input or suggested)
+
+    async def async_step_choose_gateway(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Go on with the gateway that was chosen of those that were found."""
+        if user_input is None:
+            return self._ask_which(None)
+        self._gateways = []
+        entered = {**self._entered, **user_input}
+        if self.source == SOURCE_RECONFIGURE:
+            return await self.async_step_reconfigure(entered)
+        return await self.async_step_user(entered)
+
+    def _ask_which(self, entered: dict[str, Any] | None) -> ConfigFlowResult:
+        """Ask which of the gateways is meant, and remember what else was entered."""
+        self._entered = entered or self._entered
+        options = [
+            SelectOptionDict(value=gateway.host, label=f"{gateway.host} ({families})")
+            for gateway in self._gateways
+            if (families := ", ".join(FAMILY_NAMES[family] for family in gateway.families))
+        ]
+        field = SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST))
+        return self.async_show_form(
+            step_id="choose_gateway",
+            data_schema=vol.Schema(
+                {vol.Required(CONF_GATEWAY, default=options[0]["value"]): field}
+            ),
+        )
 
     def _form(
         self,
@@ -370,10 +439,15 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
     async def _proved(
         self, entered: Mapping[str, Any], options: Mapping[str, Any] | None = None
     ) -> dict[str, Any] | None:
-        """Return the data of an entry if the gateway takes it, else keep the errors to show."""
+        """Return the data of an entry if the gateway takes it.
+
+        Else what has to be shown is kept: the errors, or the gateways to choose from.
+        """
         try:
             if not _plain(entered.get(CONF_GATEWAY, "")):
-                entered = {**entered, CONF_GATEWAY: await self._find(entered, options)}
+                if (host := await self._find(entered, options)) is None:
+                    return None
+                entered = {**entered, CONF_GATEWAY: host}
             data = _entry_data(entered)
             self._async_abort_entries_match(
                 {key: data[key] for key in (CONF_GATEWAY, CONF_EXTENSION)}
@@ -391,16 +465,27 @@ class HikariDenwaConfigFlow(ConfigFlow, domain=DOMAIN):
             return data
         return None
 
-    async def _find(self, entered: Mapping[str, Any], options: Mapping[str, Any] | None) -> str:
-        """Look for the home gateway; raises InputError if none answers over the family."""
+    async def _find(
+        self, entered: Mapping[str, Any], options: Mapping[str, Any] | None
+    ) -> str | None:
+        """Look for the home gateway; None if a person has to choose among several.
+
+        Raises InputError if none answers over the family.
+        """
         family = entered[CONF_FAMILY]
         async with engine_keeper(self.hass).use(EngineChoice.of_options(options or {})) as client:
-            gateways = await find_gateways(client.speaks_sip)
-        for found in gateways:
-            if family == FamilyChoice.AUTOMATIC or family in found.families:
-                self._found = found.host
-                return found.host
-        raise InputError(CONF_GATEWAY, "gateway_not_found")
+            gateways = [
+                gateway
+                for gateway in await find_gateways(client.speaks_sip)
+                if family == FamilyChoice.AUTOMATIC or family in gateway.families
+            ]
+        if not gateways:
+            raise InputError(CONF_GATEWAY, "gateway_not_found")
+        if have_to_be_told_apart(gateways):
+            self._gateways = gateways
+            return None
+        self._found = gateways[0].host
+        return self._found
 
     def _abort_if_line_exists(self, data: Mapping[str, Any], address: str) -> None:
         """Abort if this is a line that is there, its gateway having been entered otherwise.
@@ -446,6 +531,11 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
             **options,
             SECTION_BLOCKING: options,
             SECTION_LOG: options,
+            SECTION_RINGING: {
+                field: options[field]
+                for field in map(str, _RINGING_FIELDS)
+                if options.get(field) is not None
+            },
             **options_form.suggested(options, self._book()),
             **sound_options.suggested(options),
         }
@@ -483,7 +573,9 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
 
     def _kept(self, entered: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is kept of what was entered; raises InputError, OptionError."""
-        blocking = entered[SECTION_BLOCKING]
+        blocking, ringing = entered[SECTION_BLOCKING], entered[SECTION_RINGING]
+        if own_players(self.hass, ringing[CONF_RING_PLAYERS]):
+            raise InputError(CONF_RING_PLAYERS, "ring_player_own")
         return {
             # What the switches set stays.
             **self.config_entry.options,
@@ -492,6 +584,9 @@ class HikariDenwaOptionsFlow(EngineOptions, OptionsFlowWithReload):
             **blocking,
             CONF_BLOCKED_CALLERS: _numbers(blocking, CONF_BLOCKED_CALLERS, number_or_pattern),
             **entered[SECTION_LOG],
+            CONF_RING_PLAYERS: ringing[CONF_RING_PLAYERS],
+            # A volume that is taken out of the field is not in what was entered.
+            CONF_RING_VOLUME: ringing.get(CONF_RING_VOLUME),
             **options_form.read(entered, self.config_entry.data[CONF_GATEWAY]),
             **sound_options.read(entered),
         }

@@ -127,9 +127,12 @@ class ContactSubentryFlow(ConfigSubentryFlow):
             subentry = self._get_reconfigure_subentry()
             kept = {CONF_NAME: subentry.title, **subentry.data}
             shown = {**kept, SECTION_MORE: kept}
+        elif shown is None:
+            # A list that is empty shows no field to type into.
+            shown = {CONF_NUMBERS: [""]}
         return self.async_show_form(
             step_id=step,
-            data_schema=self.add_suggested_values_to_schema(self._schema(), shown or {}),
+            data_schema=self.add_suggested_values_to_schema(self._schema(), shown),
             errors=errors,
             description_placeholders=placeholders,
         )

@@ -39,12 +39,14 @@ from .const import (
 )
 from .contacts import Contact, RingRule
 from .dialling import Dialler
+from .doorkeeper import Doorkeeper
 from .http import LiveStream, LiveStreams, StreamKind
 from .listening import Listening
 from .playback import LinePlayer, Playback, PlaybackEnd
 from .recorder import Recorder
 from .recordings import Recording, RecordingKind
-from .screening import Caller, ScreeningRules, Treatment
+from .ringing import Ringing
+from .screening import RINGS, Caller, Screening, ScreeningReason, ScreeningRules, Treatment
 from .sound import CallSound
 from .telephony.calls import (
     CallDirection,
@@ -132,6 +134,11 @@ def line_config(data: Mapping[str, Any], options: Mapping[str, Any]) -> LineConf
     )
 
 
+def _held(call: Call, event: CallHeld) -> Call:
+    """Return a call that is on hold, or not any more, by whichever side."""
+    return replace(call, holding=event.held) if event.here else replace(call, held=event.held)
+
+
 def _codecs(chosen: Collection[str]) -> tuple[SoundCodec, ...]:
     """Return the codecs to offer, the best first; µ-law is always among them."""
     return tuple(
@@ -166,13 +173,17 @@ class Line:
         self.player = LinePlayer(hass, client, self)
         self.streams = streams
         self.listening = Listening(hass, self)
+        self.ringing = Ringing(hass, self)
         self.recorder = Recorder(hass, self, self._recorded)
         self.answering = AnsweringMachine(hass, self)
+        self.doorkeeper = Doorkeeper(hass, self)
         self.log = CallLog(hass, entry.entry_id, LogLimits.of(entry.options))
         self._book = address_book(hass)
         self._rules = (entry.options, ScreeningRules.of(entry.options))
         self._calls: dict[str, Call] = {}
         self._kept_away: dict[str, Call] = {}
+        # Calls that ring here while the gateway has them answered, and why they end if we end them.
+        self._admitted: dict[str, EndReason] = {}
         self._sounds: dict[str, CallSound] = {}
         self._hearing: dict[int, CallSound] = {}
         self._live: dict[tuple[str, StreamKind], LiveStream] = {}
@@ -185,6 +196,7 @@ class Line:
             self.answering.call_updated,
             self.recorder.call_updated,
         ]
+        self._followers: dict[str, list[CallListener]] = {}
         self._waiting: dict[str, list[asyncio.Future[Call]]] = {}
         self._first_outcome: asyncio.Future[None] | None = None
         self._down = False
@@ -224,6 +236,8 @@ class Line:
     async def async_stop(self) -> None:
         """Hang up, un-register, and end every live stream."""
         self.answering.close()
+        self.doorkeeper.close()
+        await self.ringing.async_stop()
         await self.listening.async_stop()
         for call in tuple(self.dialler.borrowed_calls()):
             with suppress(TelephonyError):
@@ -254,6 +268,20 @@ class Line:
         """Call the listener with all that happens to calls; returns how to stop that."""
         self._call_listeners.append(listener)
         return lambda: self._call_listeners.remove(listener)
+
+    @callback
+    def follow(self, call: Call, listener: CallListener) -> CALLBACK_TYPE:
+        """Call the listener with all that happens to one call, also to one that is kept away."""
+        followers = self._followers.setdefault(call.id, [])
+        followers.append(listener)
+
+        @callback
+        def end() -> None:
+            followers.remove(listener)
+            if not followers and self._followers.get(call.id) is followers:
+                del self._followers[call.id]
+
+        return end
 
     @callback
     def registration_changed(self, event: RegistrationChanged) -> None:
@@ -303,7 +331,7 @@ class Line:
                 self._held(call, event)
             case SoundPlayed():
                 self.player.played(call.id, event.number)
-            case DtmfReceived():
+            case DtmfReceived() if call.id not in self._admitted:
                 self._tell(CallEventType.DTMF, call, digit=event.digit)
             case CallQuality():
                 self._note_quality(call, event.quality)
@@ -324,7 +352,8 @@ class Line:
     @callback
     def playback_ended(self, call: Call, playback: Playback, end: PlaybackEnd) -> None:
         """Tell that something has been played; the end of the call tells for itself."""
-        if playback.sound.title is not None and end is not PlaybackEnd.CALL_ENDED:
+        told = playback.sound.title is not None and call.id in self._calls
+        if told and end is not PlaybackEnd.CALL_ENDED:
             self._tell(
                 CallEventType.PLAYBACK_DONE, call, media=playback.sound.title, playback=end.value
             )
@@ -357,6 +386,7 @@ class Line:
         with 186 if the callee refuses withheld numbers. Raises why it cannot be placed, and
         what the engine answers.
         """
+        await self.doorkeeper.async_make_way()
         dialled = self.dialler.async_dial(number, person=person, show_number=show_number)
         # An automation that is stopped must not leave a call that nobody knows.
         return await asyncio.shield(
@@ -423,15 +453,39 @@ class Line:
     async def async_answer(self, call_id: str | None = None) -> Call:
         """Answer the incoming call that rings, or just this one."""
         call = self._ringing(call_id)
-        await self.client.answer(call.id)
+        await self.async_pick_up(call)
         if (current := self._calls.get(call.id)) and current.answered is None:
             self._answered(current, dt_util.utcnow())
         return self.latest(call)
 
+    async def async_pick_up(self, call: Call) -> None:
+        """Answer a call that rings, or is kept away; raises what the engine answers.
+
+        One whose caller passed the challenge is answered already: it is joined to the home, and
+        the line's other call put on hold, as the engine does with an answer.
+        """
+        await self.doorkeeper.async_make_way(call)
+        if self._admitted.pop(call.id, None) is None:
+            await self.client.answer(call.id)
+            return
+        for other in self.calls:
+            if other.state is CallState.TALKING and not other.holding:
+                with suppress(TelephonyError):
+                    await self.client.hold(other.id, held=True)
+        if self.latest(call).holding:
+            await self.client.hold(call.id, held=False)
+        await self.player.async_silence(call)
+        if (current := self._calls.get(call.id)) is None:
+            raise CallUnknownError
+        self._connected(current, dt_util.utcnow())
+
     async def async_reject(self, status: int = REJECT_STATUS) -> Call:
         """Turn the incoming call that rings away, with a SIP status from 400 to 699."""
         call = self._ringing()
-        await self.client.reject(call.id, status)
+        if call.id in self._admitted:
+            await self.client.hang_up(call.id)
+        else:
+            await self.client.reject(call.id, status)
         return self.latest(call)
 
     async def async_hang_up(self, call: Call | None = None) -> Call:
@@ -485,6 +539,17 @@ class Line:
             raise CallNotConnectedError
         return current
 
+    async def async_picked_up(self, call: Call, time_limit: float) -> bool:
+        """Tell whether a call that was let in is picked up before the seconds given are over.
+
+        If nobody does, it is to be hung up, and that is a missed call.
+        """
+        await self._until(call, CallState.RINGING, time_limit)
+        if self.latest(call).state is CallState.RINGING and call.id in self._admitted:
+            self._admitted[call.id] = EndReason.NO_ANSWER
+            return False
+        return self.latest(call).state is not CallState.ENDED
+
     async def async_ended(self, call: Call, time_limit: float | None = None) -> None:
         """Wait until a call is over, or for the seconds given."""
         for state in (CallState.RINGING, CallState.DIALING, CallState.TALKING):
@@ -495,11 +560,10 @@ class Line:
         changed = asyncio.Event()
 
         @callback
-        def updated(update: CallUpdate) -> None:
-            if update.call.id == call.id:
-                changed.set()
+        def updated(_update: CallUpdate) -> None:
+            changed.set()
 
-        unsubscribe = self.subscribe_calls(updated)
+        unsubscribe = self.follow(call, updated)
         try:
             async with asyncio.timeout(time_limit):
                 while self.latest(call).state is state:
@@ -513,7 +577,7 @@ class Line:
     @callback
     def call_sound(self, call: Call) -> CallSound:
         """Return the sound of a call that is not over."""
-        if call.id not in self._calls:
+        if call.id not in self._calls and call.id not in self._kept_away:
             raise CallUnknownError
         if (sound := self._sounds.get(call.id)) is None:
 
@@ -564,7 +628,7 @@ class Line:
         return self._rules[1]
 
     @callback
-    def set_option(self, key: str, *, value: bool) -> None:
+    def set_option(self, key: str, *, value: bool | str | list[str]) -> None:
         """Keep an option that takes effect at once; nothing is set up anew."""
         self.hass.config_entries.async_update_entry(
             self.entry, options={**self.entry.options, key: value}
@@ -654,7 +718,7 @@ class Line:
     @callback
     def latest(self, call: Call) -> Call:
         """Return a call as it is now, or as it was when it ended."""
-        if running := self._calls.get(call.id):
+        if running := self._calls.get(call.id) or self._kept_away.get(call.id):
             return running
         ended = (update.call for update in reversed(self.finished) if update.call.id == call.id)
         return next(ended, call)
@@ -684,13 +748,27 @@ class Line:
 
     def _event_of_no_call(self, event: CallEvent) -> None:
         """Take what is told of a call that does not ring, or that is not known yet."""
-        if event.call not in self._kept_away:
+        if (call := self._kept_away.get(event.call)) is None:
             # The engine may be faster than the answer to our own command.
             if self._dialling:
                 self._early.append(event)
-        elif isinstance(event, CallEnded):
-            at = datetime.fromtimestamp(event.at, UTC)
-            self._end_kept_away(event.call, at, event.ending)
+            return
+        at = datetime.fromtimestamp(event.at, UTC)
+        match event:
+            case CallConnected() if call.connected is None:
+                talking = replace(call, state=CallState.TALKING, answered=at, connected=at)
+                self._replace_kept_away(talking)
+                self._tell_followers(self._update(CallEventType.CONNECTED, talking))
+            case CallHeld():
+                self._replace_kept_away(_held(call, event))
+            case SoundPlayed():
+                self.player.played(call.id, event.number)
+            case DtmfReceived():
+                self._tell_followers(self._update(CallEventType.DTMF, call, digit=event.digit))
+            case CallQuality():
+                self._replace_kept_away(replace(call, quality=event.quality))
+            case CallEnded():
+                self._end_kept_away(call.id, at, event.ending)
 
     def _incoming(self, call: Call) -> None:
         """Let a call ring, or keep it away."""
@@ -702,18 +780,76 @@ class Line:
             door_phone=self.is_door_phone(call),
         )
         screening = self.rules.judge(caller)
+        if screening.treatment.answers and self._is_occupied():
+            screening = replace(screening, treatment=Treatment.REJECT)
         if screening.treatment is Treatment.RING:
             self._add(call, CallEventType.INCOMING)
             return
         call = self._kept_away[call.id] = replace(call, screening=screening)
-        if screening.blocked:
+        if screening.blocked and not screening.open:
             self._tell(CallEventType.BLOCKED, call)
         else:
             self.log.note(call)
         if screening.treatment is Treatment.REJECT:
-            self.entry.async_create_task(
-                self.hass, self._reject_blocked(call), f"{DOMAIN} reject {call.id}"
-            )
+            self._reject_soon(call)
+        elif screening.treatment.answers:
+            self.doorkeeper.serve(call)
+
+    def _is_occupied(self) -> bool:
+        """Tell whether to answer a blocked caller would disturb another call."""
+        if self._dialling or self.served or self._admitted:
+            return True
+        return any(call.answered or call.state is not CallState.RINGING for call in self.calls)
+
+    @property
+    def served(self) -> tuple[Call, ...]:
+        """Return the calls that do not ring and have the line, because they are answered."""
+        return tuple(
+            call
+            for call in self._kept_away.values()
+            if call.screening.treatment.answers or call.id in self._admitted
+        )
+
+    @callback
+    def turn_away(self, call: Call) -> None:
+        """Reject a blocked call that was to be answered, and cannot be."""
+        if (current := self._kept_away.get(call.id)) is None:
+            return
+        screening = replace(current.screening, treatment=Treatment.REJECT)
+        rejected = self._kept_away[call.id] = replace(current, screening=screening)
+        if current.screening.open:
+            self._tell(CallEventType.BLOCKED, rejected)
+        self._reject_soon(rejected)
+
+    @callback
+    def admit(self, call: Call) -> None:
+        """Let a call ring whose caller passed the challenge; the gateway has it answered.
+
+        While nobody is to be disturbed nothing rings, and it is missed if nobody takes it.
+        """
+        if (current := self._kept_away.pop(call.id, None)) is None:
+            raise CallNotConnectedError
+        self._admitted[call.id] = EndReason.REJECTED_HERE
+        ringing = replace(
+            current, state=CallState.RINGING, answered=None, connected=None, screening=RINGS
+        )
+        if not self.rules.do_not_disturb:
+            self._add(ringing, CallEventType.INCOMING)
+            return
+        quiet = Screening(treatment=Treatment.QUIET, reason=ScreeningReason.DO_NOT_DISTURB)
+        self._kept_away[call.id] = replace(ringing, screening=quiet)
+        self.log.note(self._kept_away[call.id])
+
+    def _replace_kept_away(self, call: Call) -> None:
+        """Keep a call that does not ring as it is now; nobody is told."""
+        self._kept_away[call.id] = call
+        self.player.call_changed(call)
+
+    def _reject_soon(self, call: Call) -> None:
+        """Reject a blocked call, which waits for the engine."""
+        self.entry.async_create_task(
+            self.hass, self._reject_blocked(call), f"{DOMAIN} reject {call.id}"
+        )
 
     async def _reject_blocked(self, call: Call) -> None:
         """Tell the gateway that a blocked call is not taken here."""
@@ -724,13 +860,30 @@ class Line:
 
     def _end_kept_away(self, call_id: str, at: datetime, ending: Ending) -> None:
         """Note that a call is over which did not ring; a blocked one was told of before."""
+        ending = self._ending_of(call_id, ending)
         finished = self._kept_away.pop(call_id).finished(at, ending)
-        if finished.screening.blocked:
+        self.player.call_changed(finished)
+        if finished.screening.blocked and not finished.screening.open:
             self.log.note(finished)
-            update = CallUpdate(type=CallEventType.BLOCKED, call=finished, who=self.who(finished))
+            update = self._update(CallEventType.BLOCKED, finished)
+            self.recorder.call_updated(update)
+            self._tell_followers(update)
+        elif finished.screening.blocked:
+            update = self._tell(CallEventType.BLOCKED, finished)
         else:
             update = self._tell(finished.final_event(), finished)
         self.finished.append(update)
+        self._close_sound(finished)
+
+    def _ending_of(self, call_id: str, ending: Ending) -> Ending:
+        """Return how a call ended: one that rang, though it was answered, was never talked on."""
+        if (ended_here := self._admitted.pop(call_id, None)) is None:
+            return ending
+        reasons = {
+            EndReason.HUNG_UP_HERE: ended_here,
+            EndReason.HUNG_UP_THERE: EndReason.CALLER_GAVE_UP,
+        }
+        return replace(ending, reason=reasons.get(ending.reason, ending.reason))
 
     def _auto_answer_delay(self) -> float | None:
         """Return after how many seconds a call is answered by itself, None if it is not."""
@@ -760,9 +913,7 @@ class Line:
 
     def _held(self, call: Call, event: CallHeld) -> None:
         """Note that a call is on hold, or not any more, by whichever side."""
-        self._replace(
-            replace(call, holding=event.held) if event.here else replace(call, held=event.held)
-        )
+        self._replace(_held(call, event))
         self._current_changed()
 
     def _note_quality(self, call: Call, quality: SoundQuality) -> None:
@@ -800,6 +951,7 @@ class Line:
 
     def _end(self, call: Call, at: datetime, ending: Ending) -> None:
         """Note that a call is over."""
+        ending = self._ending_of(call.id, ending)
         del self._calls[call.id]
         finished = call.finished(at, ending)
         self.player.call_changed(finished)
@@ -815,6 +967,10 @@ class Line:
         self._current_changed()
         self.dialler.ended(finished)
         self._settle(finished)
+        self._close_sound(finished)
+
+    def _close_sound(self, call: Call) -> None:
+        """End the sound of a call that is over, and all streams of it."""
         self._hearing.pop(call.channel, None)
         if sound := self._sounds.pop(call.id, None):
             sound.close()
@@ -844,7 +1000,13 @@ class Line:
         update = self._update(event, call, **details)
         for listener in tuple(self._call_listeners):
             listener(update)
+        self._tell_followers(update)
         return update
+
+    def _tell_followers(self, update: CallUpdate) -> None:
+        """Tell those who follow this one call."""
+        for follower in tuple(self._followers.get(update.call.id, ())):
+            follower(update)
 
     def _current_changed(self) -> None:
         """Take a call as the line's current one."""
@@ -862,8 +1024,12 @@ class Line:
         self.refresh()
 
     async def _stream_sound(self, call_id: str, *, enabled: bool, near: bool) -> None:
-        """Have the engine send a call's sound, or not any more; a call that is over has none."""
-        if call_id not in self._calls:
+        """Have the engine send a call's sound, or not any more.
+
+        A call that is over has none; nobody hears a caller who hears it ring.
+        """
+        running = call_id in self._calls or call_id in self._kept_away
+        if not running or call_id in self._admitted:
             return
         try:
             await self.client.stream_sound(call_id, enabled=enabled, near=near)

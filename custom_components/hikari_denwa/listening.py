@@ -26,7 +26,7 @@ from homeassistant.helpers.network import NoURLAvailableError, get_url
 from .calls import Call, CallEventType, CallUpdate
 from .const import DOMAIN
 from .exceptions import wrong_input
-from .http import StreamKind
+from .http import LiveStream, StreamKind
 from .players import Playable, playable_for, plays_media, supported
 from .storage import HikariStore
 from .telephony.audio.broadcast import Filler
@@ -184,7 +184,7 @@ class Listening:
         for player, playable in given.items():
             url = f"{base}{stream.address_of(playable.live_format)}"
             session = _Session(self._hass, player, call.id, url, context)
-            beginnings.append(self._begin(session, playable, wish, who))
+            beginnings.append(self._begin(session, playable, wish.volume, who))
         outcomes = await asyncio.gather(*beginnings, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -227,6 +227,32 @@ class Listening:
         await self._save()
         return dropped
 
+    def wanted(self, call: Call) -> set[str]:
+        """Return the players that wait for such a call."""
+        door_phone = self._line.is_door_phone(call)
+        return {
+            player
+            for item in self.standing
+            if item.calls.matches(call, door_phone=door_phone)
+            for player in item.wish.players
+        }
+
+    async def async_ring(
+        self, player: str, ring_id: str, stream: LiveStream, who: str, volume: float | None
+    ) -> None:
+        """Start a player on a ring tone; raises HomeAssistantError: what the player says."""
+        playable = playable_for(self._hass, player, encodes=self._line.streams.encodes)
+        url = f"{own_url(self._hass)}{stream.address_of(playable.live_format)}"
+        session = _Session(self._hass, player, ring_id, url, None)
+        await self._begin(session, playable, volume, who)
+
+    async def async_end_ring(self, ring_id: str) -> None:
+        """Bring the players back that still ring; one that plays the call by now does not."""
+        ringing = [item for item in self._sessions.values() if item.call_id == ring_id]
+        tasks = [self._ends(self._sessions.pop(item.player), plays_out=False) for item in ringing]
+        if tasks:
+            await asyncio.wait(tasks)
+
     def playing(self, call: Call) -> tuple[str, ...]:
         """Return the players that were started on a call."""
         return tuple(item.player for item in self._sessions.values() if item.call_id == call.id)
@@ -242,7 +268,9 @@ class Listening:
             extra=playable.extra,
         )
 
-    async def _begin(self, session: _Session, playable: Playable, wish: Wish, who: str) -> None:
+    async def _begin(
+        self, session: _Session, playable: Playable, volume: float | None, who: str
+    ) -> None:
         """Start one player, which may play a call already, or not be back from one."""
         player = session.player
         earlier = self._sessions.get(player)
@@ -251,7 +279,7 @@ class Listening:
             task.cancel()
         self._sessions[player] = session
         try:
-            await session.async_begin(playable, wish.volume, who, earlier)
+            await session.async_begin(playable, volume, who, earlier)
         except BaseException:
             if self._sessions.get(player) is session:
                 del self._sessions[player]
@@ -280,11 +308,11 @@ class Listening:
         except HomeAssistantError as error:
             _LOGGER.warning("%s cannot play the call: %s", ", ".join(wish.players), error)
 
-    def _ends(self, session: _Session) -> None:
-        """Let a player play out and go back."""
-        task = self._spawn(session.async_end(plays_out=True))
+    def _ends(self, session: _Session, *, plays_out: bool = True) -> asyncio.Task[None]:
+        """Let a player go back, once it has played out unless that is not wanted."""
+        task = self._spawn(session.async_end(plays_out=plays_out))
         if task.done():
-            return
+            return task
         self._going[session.player] = session, task
 
         def gone(_: object) -> None:
@@ -292,6 +320,7 @@ class Listening:
                 del self._going[session.player]
 
         task.add_done_callback(gone)
+        return task
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something that ends with the line at the latest."""

@@ -54,8 +54,29 @@ _KINDS: Final = [kind.value for kind in ExtensionKind if kind is not ExtensionKi
 _COSTS: Final = [cost.value for cost in CostClass if cost is not CostClass.EMERGENCY]
 _DEFAULT_COSTS: Final = [cost for cost in _COSTS if cost in DEFAULT_COSTS]
 
-FIELDS: Final[dict[Any, Any]] = {
-    vol.Required(SECTION_GATEWAY, default=dict): section(
+CALLS: Final[dict[Any, Any]] = {
+    vol.Required(SECTION_CALLS): section(
+        vol.Schema(
+            {
+                vol.Required(CONF_ALLOWED_COSTS, default=_DEFAULT_COSTS): SelectSelector(
+                    SelectSelectorConfig(
+                        options=_COSTS,
+                        translation_key="cost_class",
+                        multiple=True,
+                        mode=SelectSelectorMode.LIST,
+                    )
+                ),
+                vol.Optional(CONF_BLOCKED_NUMBERS, default=list): TextSelector(
+                    TextSelectorConfig(multiple=True)
+                ),
+                vol.Required(CONF_EMERGENCY, default=False): BooleanSelector(),
+            }
+        ),
+        {"collapsed": True},
+    ),
+}
+GATEWAY: Final[dict[Any, Any]] = {
+    vol.Required(SECTION_GATEWAY): section(
         vol.Schema(
             {
                 vol.Optional(CONF_SECOND_GATEWAY): TextSelector(),
@@ -88,25 +109,6 @@ FIELDS: Final[dict[Any, Any]] = {
                         },
                     )
                 ),
-            }
-        ),
-        {"collapsed": True},
-    ),
-    vol.Required(SECTION_CALLS, default=dict): section(
-        vol.Schema(
-            {
-                vol.Required(CONF_ALLOWED_COSTS, default=_DEFAULT_COSTS): SelectSelector(
-                    SelectSelectorConfig(
-                        options=_COSTS,
-                        translation_key="cost_class",
-                        multiple=True,
-                        mode=SelectSelectorMode.LIST,
-                    )
-                ),
-                vol.Optional(CONF_BLOCKED_NUMBERS, default=list): TextSelector(
-                    TextSelectorConfig(multiple=True)
-                ),
-                vol.Required(CONF_EMERGENCY, default=False): BooleanSelector(),
             }
         ),
         {"collapsed": True},

@@ -342,8 +342,18 @@ class LinePlayer:
         return self._players[call.id]
 
     def running(self, call: Call | None) -> CallPlayer | None:
-        """Return the player of a call into which something was played."""
-        return self._players.get(call.id) if call else None
+        """Return the player of a call into which something was played.
+
+        While a call rings, what its caller hears is nothing that anybody here plays.
+        """
+        if call is None or call.state is CallState.RINGING:
+            return None
+        return self._players.get(call.id)
+
+    async def async_silence(self, call: Call) -> None:
+        """Stop what is played into a call, whatever its state."""
+        if player := self._players.get(call.id):
+            await player.async_stop()
 
     @callback
     def set_volume(self, volume: float | None = None, *, muted: bool | None = None) -> None:

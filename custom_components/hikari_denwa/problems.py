@@ -8,9 +8,10 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
+from .const import CONF_GATEWAY, DOMAIN
 from .exceptions import FAMILY_NAMES
 from .line import HikariConfigEntry, Line
+from .telephony.address import literal_family
 from .telephony.calls import Family
 from .telephony.compatibility import carries_sip, is_translated
 from .telephony.errors import (
@@ -85,11 +86,24 @@ def of_line(line: Line) -> dict[Problem, dict[str, str]]:
     found: dict[Problem, dict[str, str]] = {}
     if paths.environment.docker_bridge:
         found[Problem.DOCKER_NETWORK] = {}
+    if prefix := _new_prefix(line):
+        found[Problem.PREFIX_CHANGED] = {
+            "address": line.entry.data[CONF_GATEWAY],
+            "prefix": prefix,
+        }
     if paths.ipv4 is not None and is_translated(paths.ipv4):
         found[Problem.IPV4_TRANSLATED] = {}
     elif _needs_ipv4(line) and (dialler.missed_ipv4 or _refused_over_ipv6(dialler.experience)):
         found[Problem.CALLS_NEED_IPV4] = {}
     return found
+
+
+def _new_prefix(line: Line) -> str | None:
+    """Return the prefix of a network that has left a line's address behind, if IPv4 serves it."""
+    if literal_family(line.entry.data[CONF_GATEWAY]) is not Family.IPV6:
+        return None
+    uses_ipv6 = Family.IPV6 in line.dialler.own_facts.families
+    return line.state.paths.environment.new_prefix if uses_ipv6 else None
 
 
 def _needs_ipv4(line: Line) -> bool:

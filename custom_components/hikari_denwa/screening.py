@@ -12,6 +12,7 @@ from .const import (
     CONF_BLOCK_UNKNOWN,
     CONF_BLOCKED_CALLERS,
     CONF_DO_NOT_DISTURB,
+    CONF_UNKNOWN_TREATMENT,
 )
 from .contacts import Contact, NumberSet, RingRule
 from .telephony.calls import CallerIdKind
@@ -29,15 +30,35 @@ class Treatment(StrEnum):
     - ``quiet``: nothing rings here; if nobody takes it, it is a missed call like any other.
     - ``silence``: nothing rings here, and it is a blocked call; other phones of the home ring.
     - ``reject``: it is a blocked call, and the gateway is told that this extension takes it not.
+    - ``say``: a blocked call that is answered: the caller hears words, and it is hung up.
+    - ``answering_machine``: a blocked call that the answering machine takes at once.
+    - ``challenge``: it is answered, and rings here if the caller presses a key; else it is a
+      blocked call.
     """
 
     RING = "ring"
     QUIET = "quiet"
     SILENCE = "silence"
     REJECT = "reject"
+    SAY = "say"
+    ANSWERING_MACHINE = "answering_machine"
+    CHALLENGE = "challenge"
+
+    @property
+    def answers(self) -> bool:
+        """Tell whether the call is answered without anybody here."""
+        return self in {Treatment.SAY, Treatment.ANSWERING_MACHINE, Treatment.CHALLENGE}
 
 
-BLOCK_TREATMENTS: Final = (Treatment.REJECT, Treatment.SILENCE)
+BLOCK_TREATMENTS: Final = (
+    Treatment.REJECT,
+    Treatment.SILENCE,
+    Treatment.SAY,
+    Treatment.ANSWERING_MACHINE,
+    Treatment.CHALLENGE,
+)
+# Unknown callers are treated as all who are blocked.
+AS_BLOCKED: Final = "as_blocked"
 
 
 class BlockKind(StrEnum):
@@ -80,6 +101,11 @@ class Screening:
         """Tell whether the caller is kept away, rather than not heard for now."""
         return self.reason is not None and self.reason.blocks
 
+    @property
+    def open(self) -> bool:
+        """Tell whether it is not known yet what becomes of the call: the caller is challenged."""
+        return self.treatment is Treatment.CHALLENGE
+
 
 RINGS: Final = Screening()
 
@@ -112,17 +138,21 @@ class ScreeningRules:
     unknown: bool = False
     do_not_disturb: bool = False
     treatment: Treatment = Treatment.REJECT
+    unknown_treatment: Treatment = Treatment.REJECT
     status: int = DEFAULT_BLOCK_STATUS
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> ScreeningRules:
         """Return the rules that the options of a line set."""
+        treatment = Treatment(options.get(CONF_BLOCK_TREATMENT, Treatment.REJECT))
+        of_unknown = options.get(CONF_UNKNOWN_TREATMENT, AS_BLOCKED)
         return cls(
             numbers=NumberSet(options.get(CONF_BLOCKED_CALLERS, ())),
             kinds=frozenset(map(BlockKind, options.get(CONF_BLOCK_KINDS, ()))),
             unknown=options.get(CONF_BLOCK_UNKNOWN, False),
             do_not_disturb=options.get(CONF_DO_NOT_DISTURB, False),
-            treatment=Treatment(options.get(CONF_BLOCK_TREATMENT, Treatment.REJECT)),
+            treatment=treatment,
+            unknown_treatment=treatment if of_unknown == AS_BLOCKED else Treatment(of_unknown),
             status=int(options.get(CONF_BLOCK_STATUS, DEFAULT_BLOCK_STATUS)),
         )
 
@@ -132,7 +162,9 @@ class ScreeningRules:
         if rule is RingRule.VIP or caller.door_phone:
             return RINGS
         if reason := self._blocks(caller, rule):
-            return Screening(treatment=self.treatment, reason=reason)
+            unknown = reason is ScreeningReason.NOT_IN_CONTACTS
+            treatment = self.unknown_treatment if unknown else self.treatment
+            return Screening(treatment=treatment, reason=reason)
         if rule is RingRule.SILENT:
             return Screening(treatment=Treatment.QUIET, reason=ScreeningReason.CONTACT_SILENT)
         if self.do_not_disturb:

@@ -1,4 +1,4 @@
-"""The IP family of a line, and the assistant that callers talk to."""
+"""The IP family of a line, which players ring, and the assistant that callers talk to."""
 
 from typing import override
 
@@ -9,10 +9,11 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.importlib import async_import_module
 from homeassistant.setup import async_setup_component
 
-from .const import ASSIST_PLATFORM, CONF_FAMILY
+from .const import ASSIST_PLATFORM, CONF_FAMILY, CONF_RING_TARGET
 from .entity import HikariEntity
 from .exceptions import translated_errors
 from .line import HikariConfigEntry
+from .ringing import ring_target, ring_targets
 from .telephony.engine.protocol import FamilyChoice
 
 PARALLEL_UPDATES = 1
@@ -23,6 +24,11 @@ _FAMILY = SelectEntityDescription(
     entity_category=EntityCategory.CONFIG,
     options=[choice.value for choice in FamilyChoice],
 )
+_RING_TARGET = SelectEntityDescription(
+    key=CONF_RING_TARGET,
+    translation_key=CONF_RING_TARGET,
+    entity_category=EntityCategory.CONFIG,
+)
 
 
 async def async_setup_entry(
@@ -31,7 +37,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the select platform."""
-    async_add_entities([FamilySelect(entry, _FAMILY)])
+    async_add_entities([FamilySelect(entry, _FAMILY), RingTargetSelect(entry, _RING_TARGET)])
     if ASSIST_PLATFORM not in entry.runtime_data.platforms:
         return
     # The platforms are set up side by side: this one may be before the one that brings Assist.
@@ -60,4 +66,32 @@ class FamilySelect(HikariEntity, SelectEntity):
         """Choose another family."""
         with translated_errors():
             await self.line.async_change_family(FamilyChoice(option))
+        self.async_write_ha_state()
+
+
+class RingTargetSelect(HikariEntity, SelectEntity):
+    """Chooses which of the players of the line's option ring: all, one of them, or none."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Tell that it can be chosen at any time."""
+        return True
+
+    @property
+    @override
+    def options(self) -> list[str]:
+        """Return what there is to choose from."""
+        return list(ring_targets(self.line.entry.options))
+
+    @property
+    @override
+    def current_option(self) -> str:
+        """Return what is chosen."""
+        return ring_target(self.line.entry.options)
+
+    @override
+    async def async_select_option(self, option: str) -> None:
+        """Choose; a player that rings now goes on."""
+        self.line.set_option(CONF_RING_TARGET, value=option)
         self.async_write_ha_state()

@@ -16,7 +16,7 @@ _REASONS: Final = f"component.{DOMAIN}.entity.event.call.state_attributes.reason
 _MINUTE: Final = 60
 
 
-def sentence(hass: HomeAssistant, key: str, **placeholders: str) -> str:
+def sentence(hass: HomeAssistant, key: str, /, **placeholders: str) -> str:
     """Return a sentence of the home's language; its key if there is none."""
     told = async_get_cached_translations(hass, hass.config.language, "common", DOMAIN)
     return _filled(told.get(f"component.{DOMAIN}.common.{key}", key), placeholders)

@@ -126,11 +126,11 @@ _RECORDING: Final = {
 }
 _SECTIONS: Final = {
     SECTION_ANSWERING: _ANSWERING,
-    SECTION_ASSIST: _ASSIST,
     SECTION_RECORDING: _RECORDING,
+    SECTION_ASSIST: _ASSIST,
 }
 FIELDS: Final[dict[Any, Any]] = {
-    vol.Required(name, default=dict): section(vol.Schema(fields), {"collapsed": True})
+    vol.Required(name): section(vol.Schema(fields), {"collapsed": True})
     for name, fields in _SECTIONS.items()
 }
 
@@ -145,7 +145,7 @@ def suggested(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def read(entered: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that the sections hold, as they are kept; raises OptionError."""
-    answering, assist, recording = (entered[name] for name in _SECTIONS)
+    answering, recording, assist = (entered[name] for name in _SECTIONS)
     pin = unicodedata.normalize("NFKC", assist[CONF_ASSIST_PIN]).strip()
     if pin and not _PIN.fullmatch(pin):
         raise OptionError("pin_invalid")

@@ -190,7 +190,7 @@ class Keys:
 
     def __enter__(self) -> Self:
         """Begin to listen."""
-        self._unsubscribe = self._line.subscribe_calls(self._updated)
+        self._unsubscribe = self._line.follow(self._call, self._updated)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -235,8 +235,6 @@ class Keys:
 
     def _updated(self, update: CallUpdate) -> None:
         """Take what happened to the call."""
-        if update.call.id != self._call.id:
-            return
         if update.type is CallEventType.DTMF:
             self._pressed.put_nowait(update.digit)
         elif update.call.state is CallState.ENDED:
@@ -444,9 +442,16 @@ async def ask(line: Line, question: Question) -> Answer:
     """
     if (call := line.state.call) is None:
         raise CallNotConnectedError
-    player = line.player.of(call)
+    line.player.of(call)
     sounds = [await _ready(line.hass, words) for words in (question.words, question.wrong)]
-    words, wrong = sounds
+    return await put(line, call, question, *sounds)
+
+
+async def put(
+    line: Line, call: Call, question: Question, words: Sound | None, wrong: Sound | None
+) -> Answer:
+    """Put a question whose words are ready; raises CallNotConnectedError if there is no sound."""
+    player = line.player.of(call)
     result, digits, tries = AnswerResult.TIMEOUT, "", 0
     with Keys(line, call) as keys:
         try:

@@ -16,7 +16,7 @@ class Words:
     language: str
     locale: str
     submit: str
-    finish: str
+    skip_and_finish: str
     add_dashboard: str
     from_scratch: str
     title: str
@@ -29,6 +29,15 @@ class Words:
     with_button: str
     press: str
     done: str
+    add: str
+    close: str
+    menu: str
+    configure: str
+    reconfigure: str
+    reauthenticate: str
+    finish: str
+    friend: str
+    friend_reading: str
 
     @cached_property
     def ours(self) -> dict[str, Any]:
@@ -47,6 +56,11 @@ class Words:
         name: str = self.ours["entity"][domain][key]["name"]
         return name
 
+    def common(self, key: str, **placeholders: str) -> str:
+        """Return a sentence that belongs to no entity."""
+        sentence: str = self.ours["common"][key]
+        return sentence.format(**placeholders)
+
     def call_state(self, state: str) -> str:
         """Return a state of the call's sensor."""
         shown: str = self.ours["entity"]["sensor"]["call_state"]["state"][state]
@@ -57,7 +71,7 @@ ENGLISH = Words(
     language="en",
     locale="en-US",
     submit="Submit",
-    finish="Skip and finish",
+    skip_and_finish="Skip and finish",
     add_dashboard="Add dashboard",
     from_scratch="New dashboard from scratch",
     title="Title",
@@ -70,12 +84,21 @@ ENGLISH = Words(
     with_button="Tile - Button",
     press="Press",
     done="Done",
+    add="Add",
+    close="Close",
+    menu="Menu",
+    configure="Configure",
+    reconfigure="Reconfigure",
+    reauthenticate="Reconfigure",
+    finish="Finish",
+    friend="Grandma",
+    friend_reading="Grandma",
 )
 JAPANESE = Words(
     language="ja",
     locale="ja-JP",
     submit="送信",
-    finish="スキップして終了",
+    skip_and_finish="スキップして終了",
     add_dashboard="ダッシュボードを追加",
     from_scratch="新しいダッシュボードを一から作る",
     title="タイトル",
@@ -88,4 +111,13 @@ JAPANESE = Words(
     with_button="タイル - ボタン",
     press="押す",
     done="終了",
+    add="追加",
+    close="閉じる",
+    menu="メニュー",
+    configure="設定",
+    reconfigure="再設定",
+    reauthenticate="再設定",
+    finish="完了",
+    friend="祖父母の家",
+    friend_reading="そふぼのいえ",
 )

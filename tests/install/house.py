@@ -244,6 +244,7 @@ async def house(folder: Path, shop: Shop) -> AsyncIterator[House]:
     """Start a Home Assistant that has never heard of the integration, and a home gateway."""
     options = HomeAssistantOptions(
         integration=False,
+        marketplace=True,
         program=(PARTS / "hass_with_shop.py", shop.url),
         components={"like_hacs": PARTS / "like_hacs"},
         configuration="like_hacs:\n",

@@ -1,12 +1,14 @@
 """The actions, their responses and their errors."""
 
 import asyncio
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 import voluptuous as vol
 from homeassistant.components.media_player import MediaPlayerEntityFeature
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.network import NoURLAvailableError
@@ -403,3 +405,37 @@ async def test_listen_without_a_url(hass: HomeAssistant, engine: FakeEngine, lin
     ):
         await act(hass, "listen")
     assert error.value.translation_key == "no_url"
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("friend", "0311110000"), ("Ｆｒｉｅｎｄ", "0311110000"), ("03-1111-9999", "0311119999")],
+)
+async def test_dial_a_contact(
+    hass: HomeAssistant, engine: FakeEngine, line: Line, written: str, number: str
+) -> None:
+    """A contact is called by name; what is a number is one, whatever contacts are called."""
+    name_people(hass, line, Friend="0311110000", **{"0311119999": "0311118888"})
+    await hass.services.async_call(DOMAIN, "dial", {"number": written}, blocking=True)
+    assert engine.sent("dial") == [("line-1", number)]
+
+
+async def test_dial_a_name_of_several(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
+    """Nobody is called whom the name does not tell from another."""
+    name_people(hass, line, Tanaka="0311110000", tanaka="0311110001")
+    with pytest.raises(ServiceValidationError) as error:
+        await hass.services.async_call(DOMAIN, "dial", {"number": "Tanaka"}, blocking=True)
+    assert error.value.translation_key == "contact_ambiguous"
+    assert engine.sent("dial") == []
+
+
+def name_people(hass: HomeAssistant, line: Line, **numbers: str) -> None:
+    """Add contacts."""
+    for name, number in numbers.items():
+        contact = ConfigSubentry(
+            data=MappingProxyType({"numbers": [number]}),
+            subentry_type="contact",
+            title=name,
+            unique_id=None,
+        )
+        hass.config_entries.async_add_subentry(line.entry, contact)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -13,6 +14,7 @@ import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.automation.config import AUTOMATION_BLUEPRINT_SCHEMA
 from homeassistant.components.blueprint import models
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
@@ -22,8 +24,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 
-from .conftest import state_of
-from .fake_engine import FakeEngine, connected, ended, incoming
+from .conftest import Voice, needs_ffmpeg, state_of
+from .fake_engine import FakeEngine, connected, dtmf, ended, incoming
 
 FOLDER = Path(__file__).parents[2] / "blueprints" / "automation" / "hikari_denwa"
 BLUEPRINTS = sorted(path.name for path in FOLDER.glob("*.yaml"))
@@ -156,11 +158,20 @@ def phone(hass: HomeAssistant) -> str:
     return device.id
 
 
-async def test_missed_call(hass: HomeAssistant, engine: FakeEngine, line: Line, phone: str) -> None:
+async def test_missed_call(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line, phone: str
+) -> None:
     """The phone is told; its buttons call back and block."""
     # The environment with the oldest Home Assistant has not all that the app's integration wants.
     device_action = pytest.importorskip("homeassistant.components.mobile_app.device_action")
     notified: list[dict[str, Any]] = []
+    friend = ConfigSubentry(
+        data=MappingProxyType({"numbers": ["0311110000"]}),
+        subentry_type="contact",
+        title="Friend",
+        unique_id=None,
+    )
+    hass.config_entries.async_add_subentry(entry, friend)
 
     async def notify(
         hass: HomeAssistant, config: dict[str, Any], variables: Any, context: Any
@@ -181,14 +192,12 @@ async def test_missed_call(hass: HomeAssistant, engine: FakeEngine, line: Line, 
         hass.bus.async_fire("mobile_app_notification_action", {"action": button})
         return False
 
-    blocked = async_mock_service(hass, "test", "block")
     with patch.object(device_action, "async_call_action_from_config", notify):
         await use(
             hass,
             "missed_call.yaml",
             phone=phone,
             call_back="line",
-            block=[{"action": "test.block", "data": {"number": "{{ number }}"}}],
         )
         listener = engine.client.listener()
         for call in ("in-1", "in-2"):
@@ -196,16 +205,22 @@ async def test_missed_call(hass: HomeAssistant, engine: FakeEngine, line: Line, 
             listener.call_event(ended(call, EndReason.CALLER_GAVE_UP))
         listener.call_event(incoming("in-3", number=None, kind=CallerIdKind.WITHHELD))
         listener.call_event(ended("in-3", EndReason.CALLER_GAVE_UP))
-        await until(lambda: len(notified) == 3)
-    assert [each["title"] for each in notified] == ["Missed call"] * 3
+        listener.call_event(incoming("in-4", number="0311110000"))
+        listener.call_event(ended("in-4", EndReason.CALLER_GAVE_UP))
+        await until(lambda: len(notified) == 4)
+    assert [each["title"] for each in notified] == ["Missed call"] * 4
     assert notified[0]["message"].startswith("03-1234-5678, ")
     assert [button["action"] for button in notified[0]["data"]["actions"]] == [
         "CALL_BACK_in-1",
         "BLOCK_in-1",
     ]
     assert notified[2]["data"]["actions"] == []
-    await until(lambda: press("BLOCK_in-2") or blocked)
-    assert of(blocked) == [{"number": "0312345678"}]
+    # Whom the block list does not block has no button for that.
+    assert [button["action"] for button in notified[3]["data"]["actions"]] == ["CALL_BACK_in-4"]
+    await until(lambda: press("BLOCK_in-2") or line.entry.options.get("blocked_callers"))
+    assert line.entry.options["blocked_callers"] == ["0312345678"]
+    listener.call_event(incoming("in-5"))
+    assert state_of(hass, "event.home_call").attributes["event_type"] == "blocked"
     assert not engine.sent("dial")
     await until(lambda: press("CALL_BACK_in-1") or engine.sent("dial"))
     await turn_off(hass)
@@ -333,3 +348,84 @@ async def test_door_phone_is_not_everybody(
     assert state_of(hass, "automation.under_test").attributes["current"] == 0
     assert door == []
     assert engine.sent("answer") == []
+
+
+SMOKE = "binary_sensor.smoke"
+
+
+async def alarm(hass: HomeAssistant, numbers: list[str]) -> dict[str, list[ServiceCall]]:
+    """Use the blueprint; returns what was done after the calls."""
+    done = {name: async_mock_service(hass, "test", name) for name in ("confirmed", "nobody")}
+    hass.states.async_set(SMOKE, "off", {"friendly_name": "Smoke in the kitchen"})
+    await use(
+        hass,
+        "alarm_call.yaml",
+        sensors=[SMOKE],
+        numbers=numbers,
+        line="line-1",
+        confirmed=[{"action": "test.confirmed", "data": {"number": "{{ outcome.answered_by }}"}}],
+        nobody=[{"action": "test.nobody"}],
+        rounds=1,
+        repeat=1,
+    )
+    hass.states.async_set(SMOKE, "on", {"friendly_name": "Smoke in the kitchen"})
+    return done
+
+
+@needs_ffmpeg
+async def test_alarm_call(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    voice: Voice,
+) -> None:
+    """The first is busy, the second, a contact, presses the key; the third is left alone."""
+    aunt = ConfigSubentry(
+        data=MappingProxyType({"numbers": ["0311119*", "0311110000"]}),
+        subentry_type="contact",
+        title="Aunt May",
+        unique_id=None,
+    )
+    hass.config_entries.async_add_subentry(entry, aunt)
+    await hass.async_block_till_done()
+    done = await alarm(hass, ["045-123-4567", "aunt may", "0398765432"])
+    listener = engine.client.listener()
+    await until(lambda: engine.sent("dial") == [("line-1", "0451234567")])
+    listener.call_event(ended("out-1", EndReason.BUSY, status=486))
+    await until(lambda: engine.has_sent("dial", "line-1", "0311110000"))
+    listener.call_event(connected("out-2"))
+    await until(lambda: engine.played)
+    engine.after_hang_up = [ended("out-2", EndReason.HUNG_UP_HERE)]
+    listener.call_event(dtmf("1", "out-2"))
+    await until(lambda: done["confirmed"])
+    assert of(done["confirmed"]) == [{"number": "0311110000"}]
+    assert [message for message, _, _ in voice.asked] == [
+        "Alarm: Smoke in the kitchen. Press 1 if you have heard this."
+    ]
+    assert len(engine.sent("dial")) == 2
+    assert not done["nobody"]
+
+
+async def test_alarm_call_that_reaches_nobody(
+    hass: HomeAssistant, engine: FakeEngine, line: Line
+) -> None:
+    """The other actions are done when nobody answers; and a number that is none calls nobody."""
+    done = await alarm(hass, ["0451234567"])
+    await until(lambda: engine.sent("dial"))
+    engine.client.listener().call_event(ended("out-1", EndReason.BUSY, status=486))
+    await until(lambda: done["nobody"])
+    assert not done["confirmed"]
+
+
+async def test_alarm_call_to_a_wrong_number(
+    hass: HomeAssistant, engine: FakeEngine, line: Line
+) -> None:
+    """Nobody is called, and the other actions are done."""
+    done = await alarm(hass, ["0451234567", "Nobody's name"])
+    await until(lambda: done["nobody"])
+    assert not engine.sent("dial")
+    hass.states.async_set(SMOKE, "unavailable")
+    hass.states.async_set(SMOKE, "on")
+    await hass.async_block_till_done()
+    assert len(done["nobody"]) == 1

@@ -8,8 +8,10 @@ import pytest
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.experience_store import experience_store, gateway_key
@@ -65,8 +67,15 @@ UNTOUCHED_OPTIONS: dict[str, Any] = {
     "block_kinds": [],
     "block_treatment": "reject",
     "block_status": "486",
+    "unknown_treatment": "as_blocked",
+    "say_message": "",
+    "challenge_key": "3",
+    "challenge_message": "",
+    "challenge_seconds": 10,
     "log_calls": 1000,
     "log_days": 365,
+    "ring_players": [],
+    "ring_volume": None,
     "answering_after": 20,
     "answering_greeting": "",
     "answering_seconds": 120,
@@ -83,6 +92,22 @@ UNTOUCHED_OPTIONS: dict[str, Any] = {
     "record_notice_message": "",
     "record_numbers": [],
     **CAREFUL,
+}
+
+
+# The frontend sends every section of a form, and in it what is shown there.
+UNTOUCHED: dict[str, Any] = {
+    section: {}
+    for section in (
+        "blocking",
+        "calls",
+        "answering",
+        "recording",
+        "assist_by_phone",
+        "ringing",
+        "call_log",
+        "gateway",
+    )
 }
 
 
@@ -306,6 +331,73 @@ async def test_gateway_that_moved_is_looked_for(
     assert hass.config_entries.async_entries(DOMAIN) == [entry]
 
 
+async def test_one_of_several_gateways_is_chosen(
+    hass: HomeAssistant, engine: FakeEngine, found: list[FoundGateway]
+) -> None:
+    """Where two machines answer over one family, a person chooses; what was entered stays."""
+    found.append(FoundGateway(host="ntt.setup", families=(Family.IPV6, Family.IPV4)))
+    found.append(FoundGateway(host="192.168.3.1", families=(Family.IPV4,)))
+    result = await enter(hass, await begin(hass), **{**ENTERED, "gateway": ""})
+    assert result["step_id"] == "choose_gateway"
+    assert not engine.probed
+    again = await hass.config_entries.flow.async_configure(result["flow_id"])
+    schema = again["data_schema"]
+    assert schema is not None
+    assert schema({}) == {"gateway": "ntt.setup"}
+    assert [option["label"] for option in schema.schema["gateway"].config["options"]] == [
+        "ntt.setup (IPv6, IPv4)",
+        "192.168.3.1 (IPv4)",
+    ]
+    engine.probe_error = tree.CredentialsRejectedError(user_id="0003")
+    result = await enter(hass, again, gateway="192.168.3.1")
+    assert result["step_id"] == "user"
+    assert result["errors"] == {"password": "credentials_rejected"}
+    assert suggested(result)["gateway"] == "192.168.3.1"
+    engine.probe_error = None
+    result = await enter(hass, result, **{**ENTERED, "gateway": "192.168.3.1"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "実家の電話"
+    assert result["data"] == {**ENTRY_DATA, "gateway": "192.168.3.1"}
+
+
+async def test_gateways_of_the_other_family_are_no_choice(
+    hass: HomeAssistant, engine: FakeEngine, found: list[FoundGateway]
+) -> None:
+    """Only those that answer over the family that was entered are told apart."""
+    found.append(FoundGateway(host="192.168.1.1", families=(Family.IPV4,)))
+    found.append(FoundGateway(host="192.168.3.1", families=(Family.IPV4,)))
+    found.append(FoundGateway(host="2001:db8::1", families=(Family.IPV6,)))
+    entered = {**ENTERED, "gateway": "", "family": "ipv6"}
+    result = await enter(hass, await begin(hass), **entered)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["gateway"] == "2001:db8::1"
+
+
+async def test_one_of_several_gateways_for_a_line_that_moves(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    found: list[FoundGateway],
+) -> None:
+    """Reconfiguring goes on with the gateway that was chosen, and keeps the password."""
+    found.append(FoundGateway(host="192.168.1.1", families=(Family.IPV4,)))
+    found.append(FoundGateway(host="192.168.3.1", families=(Family.IPV4,)))
+    result = await entry.start_reconfigure_flow(hass)
+    result = await enter(
+        hass,
+        result,
+        extension="3",
+        user_id="0003",
+        family="automatic",
+        advanced={"port": 5060},
+    )
+    assert result["step_id"] == "choose_gateway"
+    result = await enter(hass, result, gateway="192.168.3.1")
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data == {**ENTRY_DATA, "gateway": "192.168.3.1"}
+
+
 async def test_second_extension_uses_the_running_engine(
     hass: HomeAssistant, engine: FakeEngine, line: Line
 ) -> None:
@@ -432,7 +524,9 @@ def sections(result: Any) -> dict[str, Any]:
 async def set_options(hass: HomeAssistant, entry: MockConfigEntry, **entered: Any) -> Any:
     """Enter the options of the sections; returns what the dialog says."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
-    return await hass.config_entries.options.async_configure(result["flow_id"], entered)
+    return await hass.config_entries.options.async_configure(
+        result["flow_id"], {**UNTOUCHED, **entered}
+    )
 
 
 async def test_options_of_the_gateway(
@@ -575,13 +669,18 @@ async def test_options(
     assert result["step_id"] == "init"
     assert suggested(result)["door_phones"] == ["1", "0451234567"]
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"door_phones": ["２", "door"]}
+        result["flow_id"], {**UNTOUCHED, "door_phones": ["２", "door"]}
     )
     assert result["errors"] == {"door_phones": "number_invalid"}
     assert result["description_placeholders"] == {"number": "door"}
     result = await hass.config_entries.options.async_configure(
         result["flow_id"],
-        {"door_phones": ["２", "03-1234-5678", "2"], "call_waiting": True, "codecs": ["pcma"]},
+        {
+            **UNTOUCHED,
+            "door_phones": ["２", "03-1234-5678", "2"],
+            "call_waiting": True,
+            "codecs": ["pcma"],
+        },
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
@@ -605,10 +704,63 @@ async def test_options_can_be_emptied(
 ) -> None:
     """All door phones can be taken away."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
-    await hass.config_entries.options.async_configure(result["flow_id"], {})
+    await hass.config_entries.options.async_configure(result["flow_id"], UNTOUCHED)
     await hass.async_block_till_done()
     assert entry.options == UNTOUCHED_OPTIONS
     assert line_config(entry.data, entry.options).codecs == (SoundCodec.PCMU,)
+
+
+def as_shown(fields: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the frontend sends for a form in which nothing is touched."""
+    sent: dict[str, Any] = {}
+    for field in fields:
+        told = (field.get("description") or {}).get("suggested_value")
+        if told is not None:
+            sent[field["name"]] = told
+        elif "default" in field:
+            sent[field["name"]] = field["default"]
+        elif field.get("type") == "expandable":
+            sent[field["name"]] = as_shown(field["schema"])
+    return sent
+
+
+async def test_options_that_are_only_looked_at_stay(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """The dialog shows what is kept, in every section, so that sending it changes nothing."""
+    path = "/api/config/config_entries/options/flow"
+    assert await async_setup_component(hass, "config", {})
+    client = await hass_client()
+    kept = {
+        **UNTOUCHED_OPTIONS,
+        "area_code": "03",
+        "region": "west",
+        "allowed_costs": ["internal", "premium"],
+        "blocked_callers": ["0120*"],
+        "block_treatment": "silence",
+        "log_calls": 50,
+        "log_days": 7,
+        "record": "all",
+        "record_keep_days": 0,
+        "record_notice": False,
+        "answering_after": 15,
+        "answering_greeting": "{{ who }}",
+        "assist": True,
+        "assist_pin": "4711",
+        "engine": "automatic",
+    }
+    hass.config_entries.async_update_entry(entry, options=kept)
+    form = await (await client.post(path, json={"handler": entry.entry_id})).json()
+    shown = as_shown(form["data_schema"])
+    assert shown["call_log"] == {"log_calls": 50, "log_days": 7}
+    result = await (await client.post(f"{path}/{form['flow_id']}", json=shown)).json()
+    assert result["type"] == FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert entry.options == kept
 
 
 async def test_options_of_recording_and_answering(
@@ -618,12 +770,14 @@ async def test_options_of_recording_and_answering(
     line.set_option("answering_machine", value=True)
     result = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"recording": {"record": "all", "record_numbers": ["door"]}}
+        result["flow_id"],
+        {**UNTOUCHED, "recording": {"record": "all", "record_numbers": ["door"]}},
     )
     assert result["errors"] == {"base": "number_invalid"}
     await hass.config_entries.options.async_configure(
         result["flow_id"],
         {
+            **UNTOUCHED,
             "recording": {"record": "all", "record_numbers": ["03-1234-5678"]},
             "answering": {"answering_after": 15, "answering_greeting": "{{ who }}"},
         },
@@ -661,13 +815,13 @@ async def test_options_of_assist(
     """What cannot be right is said; numbers are kept as calls have them."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"assist_by_phone": assist}
+        result["flow_id"], {**UNTOUCHED, "assist_by_phone": assist}
     )
     assert result["errors"] == {"base": reason}
     callers = [{"number": "090-1234-5678", "person": "person.me"}]
     await hass.config_entries.options.async_configure(
         result["flow_id"],
-        {"assist_by_phone": {"assist_callers": callers, "assist_pin": "４７１１"}},
+        {**UNTOUCHED, "assist_by_phone": {"assist_callers": callers, "assist_pin": "４７１１"}},
     )
     await hass.async_block_till_done()
     assert entry.options["assist_callers"] == [{"number": "09012345678", "person": "person.me"}]
@@ -685,15 +839,21 @@ async def test_options_of_blocking(
         "block_kinds": ["withheld"],
         "block_treatment": "silence",
         "block_status": "603",
+        "unknown_treatment": "challenge",
+        "say_message": "Goodbye",
+        "challenge_key": "#",
+        "challenge_message": "Press {{ key }}",
+        "challenge_seconds": 5,
     }
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"blocking": blocking}
+        result["flow_id"], {**UNTOUCHED, "blocking": blocking}
     )
     assert result["errors"] == {"base": "number_invalid"}
     assert result["description_placeholders"] == {"number": "abroad"}
     blocking["blocked_callers"] = ["0120-*", "0120*", "03-1234-5678"]
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"blocking": blocking, "call_log": {"log_calls": 50, "log_days": 7}}
+        result["flow_id"],
+        {**UNTOUCHED, "blocking": blocking, "call_log": {"log_calls": 50, "log_days": 7}},
     )
     await hass.async_block_till_done()
     assert entry.options == {
@@ -710,3 +870,28 @@ async def test_options_of_blocking(
     (fields,) = [value.schema.schema for key, value in schema.schema.items() if key == "blocking"]
     (numbers,) = [key for key in fields if key == "blocked_callers"]
     assert numbers.description["suggested_value"] == ["0120*", "0312345678"]
+
+
+async def test_options_of_ringing(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """Players and their volume are kept, and can be taken away; a line's own player is none."""
+    for ringing, error in (
+        ({"ring_players": ["media_player.home_call_sound"]}, "ring_player_own"),
+        ({"ring_players": ["media_player.hall"], "ring_volume": 40}, None),
+        ({}, None),
+    ):
+        result = await hass.config_entries.options.async_init(entry.entry_id)
+        result = await hass.config_entries.options.async_configure(
+            result["flow_id"], {**UNTOUCHED, "ringing": ringing}
+        )
+        await hass.async_block_till_done()
+        if error:
+            assert result["errors"] == {"base": error}
+            hass.config_entries.options.async_abort(result["flow_id"])
+            continue
+        assert entry.options == {
+            **UNTOUCHED_OPTIONS,
+            "ring_players": ringing.get("ring_players", []),
+            "ring_volume": ringing.get("ring_volume"),
+        }

@@ -140,6 +140,10 @@ async def test_add(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
     """A contact that is entered names its callers at once, and its button calls it."""
     result = await begin(hass, "contact")
     assert result["type"] is FlowResultType.FORM
+    schema = result["data_schema"]
+    assert schema is not None
+    (numbers,) = [key for key in schema.schema if key == "numbers"]
+    assert numbers.description == {"suggested_value": [""]}
     result = await configure(hass, result, FORM)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     (added,) = [one for one in line.entry.subentries.values() if one.title == "祖父母"]

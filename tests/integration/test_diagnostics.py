@@ -31,7 +31,7 @@ async def test_diagnostics(
     hass_client: ClientSessionGenerator,
 ) -> None:
     """They tell the registration, the calls and the engine; private things are cut."""
-    options = {**entry.options, "blocked_callers": ["0120111222"], "do_not_disturb": False}
+    options = {**entry.options, "blocked_callers": ["0120111222"], "challenge_key": "3"}
     hass.config_entries.async_update_entry(entry, options=options)
     listener = engine.client.listener()
     listener.call_event(incoming("in-1", display_name="Grandmother"))
@@ -62,7 +62,7 @@ async def test_diagnostics(
     assert shown["entry"]["data"]["password"] == "**REDACTED**"
     assert shown["entry"]["data"]["gateway"] == "2001:db8::/64"
     assert shown["entry"]["door_phones"] == ["1", "045*******"]
-    assert shown["entry"]["options"] == {"do_not_disturb": False}
+    assert shown["entry"]["options"] == {"challenge_key": "3"}
     assert shown["entry"]["blocked_callers"] == 1
     assert shown["entry"]["contacts"] == 0
     assert shown["call_log"] == {"running": 1, "missed": 1, "answered": 1}

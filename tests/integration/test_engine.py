@@ -49,7 +49,7 @@ from custom_components.hikari_denwa.telephony.errors import (
 
 from .conftest import ENTRY_DATA
 from .fake_engine import FakeEngine, ended, incoming
-from .test_config_flow import UNTOUCHED_OPTIONS
+from .test_config_flow import UNTOUCHED, UNTOUCHED_OPTIONS
 
 APP = {"url": "http://127.0.0.1:17060", "token": "the-token-of-the-app"}
 REMOTE = RemoteLauncher(url="http://engine.local:17060", token="its-token")
@@ -368,7 +368,8 @@ async def options_step(
     """Choose an engine in the options, and enter what is asked for next."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"door_phones": ["1"], "call_waiting": True, "engine": engine_kind}
+        result["flow_id"],
+        {**UNTOUCHED, "door_phones": ["1"], "call_waiting": True, "engine": engine_kind},
     )
     if entered:
         result = await hass.config_entries.options.async_configure(result["flow_id"], entered)

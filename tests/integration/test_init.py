@@ -77,6 +77,7 @@ async def test_device_and_entities(hass: HomeAssistant, line: Line) -> None:
         "line-1_do_not_disturb": "switch.home_do_not_disturb",
         "line-1_doorbell": "event.home_doorbell",
         "line-1_family": "select.home_ip_family",
+        "line-1_ring_target": "select.home_ringing_players",
         "line-1_hang_up": "button.home_hang_up",
         "line-1_last_call": "sensor.home_last_call",
         "line-1_last_caller": "sensor.home_last_caller",

@@ -23,6 +23,7 @@ from tests.home_gateway.gateway import HomeGateway
 
 from .conftest import state_of
 from .house import House
+from .test_config_flow import UNTOUCHED
 
 ROOT = Path(__file__).resolve().parents[2]
 START = ROOT / "app/rootfs/usr/lib/hikari-denwa/start.py"
@@ -91,7 +92,9 @@ async def test_call_with_a_remote_engine(
         async with container(tmp_path, address):
             options = hass.config_entries.options
             result = await options.async_init(entry.entry_id)
-            result = await options.async_configure(result["flow_id"], {"engine": "remote"})
+            result = await options.async_configure(
+                result["flow_id"], {**UNTOUCHED, "engine": "remote"}
+            )
             result = await options.async_configure(
                 result["flow_id"],
                 {

@@ -1,5 +1,6 @@
 """Problems of the way to the gateway: each opens when it is there and closes when it is gone."""
 
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -48,6 +49,11 @@ TRANSLATED = Paths(
 DOCKER = Paths(
     ipv6=path(V6), ipv4=path(V4, Reach.ROUTED), environment=Environment(docker_bridge=True)
 )
+LEFT_BEHIND = Paths(
+    ipv6=replace(path(V6, Reach.ROUTED), gateway_answers=False),
+    ipv4=path(V4),
+    environment=Environment(new_prefix="2001:db8:0:7::/64"),
+)
 RENUMBERED = GatewayRenumberedError(address="2001:db8::1", prefix="2001:db8:0:7::/64")
 ONLY_V4 = OnlyIPv4AnswersError(address="2001:db8::1", other_address="192.168.1.1")
 
@@ -73,7 +79,11 @@ async def cure(hass: HomeAssistant, problem: Problem, *answers: dict[str, str]) 
 
 @pytest.mark.parametrize(
     ("paths", "problem"),
-    [(TRANSLATED, Problem.IPV4_TRANSLATED), (DOCKER, Problem.DOCKER_NETWORK)],
+    [
+        (TRANSLATED, Problem.IPV4_TRANSLATED),
+        (DOCKER, Problem.DOCKER_NETWORK),
+        (LEFT_BEHIND, Problem.PREFIX_CHANGED),
+    ],
 )
 async def test_paths(
     hass: HomeAssistant, engine: FakeEngine, line: Line, paths: Paths, problem: Problem
@@ -83,6 +93,24 @@ async def test_paths(
     engine.client.listener().paths_changed(paths_changed("line-1", paths))
     assert shown(hass) == {problem}
     engine.client.listener().paths_changed(paths_changed("line-1", BOTH))
+    assert shown(hass) == set()
+
+
+async def test_line_that_lives_on_over_ipv4(
+    hass: HomeAssistant, engine: FakeEngine, entry: MockConfigEntry, line: Line
+) -> None:
+    """Its IPv6 address is cured all the same; one that may use IPv4 alone has none to cure."""
+    engine.client.listener().registration_changed(registered("line-1", V4))
+    engine.client.listener().paths_changed(paths_changed("line-1", LEFT_BEHIND))
+    assert shown(hass) == {Problem.PREFIX_CHANGED}
+    form, done = await cure(hass, Problem.PREFIX_CHANGED, {"gateway": "2001:db8:0:7::1"})
+    (field,) = form["data_schema"].schema
+    assert field.default() == "2001:db8:0:7::1"
+    assert done["type"] is FlowResultType.CREATE_ENTRY
+    assert shown(hass) == set()
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "family": "ipv4"})
+    assert await hass.config_entries.async_reload("line-1")
+    engine.client.listener().paths_changed(paths_changed("line-1", LEFT_BEHIND))
     assert shown(hass) == set()
 
 

@@ -188,3 +188,19 @@ async def test_prefix_grows_old_and_goes() -> None:
         assert (judged.outlook, judged.family) == (Outlook.WORKS, V4)
         assert judged.first
         assert not judged.first.moves_registration
+
+
+async def test_gateway_and_all_get_another_prefix() -> None:
+    """The line lives on over IPv4, and it is told which prefix there is now."""
+    async with house() as at:
+        await at.paths(lambda paths: bool(paths.ipv4 and paths.ipv4.gateway_answers))
+        at.machine.add("2001:db8:0:900::20/64")
+        at.machine.remove(HERE[V6])
+        left = await at.paths(lambda paths: paths.environment.new_prefix is not None)
+        assert left.environment.new_prefix == "2001:db8:0:900::/64"
+        async with asyncio.timeout(WITHIN):
+            while at.family is not V4:
+                await at.desk.event(RegistrationChanged, WITHIN)
+        at.machine.add(HERE[V6])
+        back = await at.paths(lambda paths: paths.environment.new_prefix is None)
+        assert carries_sip(back.ipv6)

@@ -35,7 +35,13 @@ pytestmark = pytest.mark.usefixtures("namespaces", "loopback")
 
 V6, V4 = "2001:db8:0:100::1", "192.168.1.1"
 NAT64 = IPv6Network("2001:db8:64::/96")
-CLEAN = {"docker_bridge": False, "vpn_only": False, "nat64": False, "clat": False}
+CLEAN = {
+    "docker_bridge": False,
+    "vpn_only": False,
+    "nat64": False,
+    "clat": False,
+    "new_prefix": None,
+}
 WITHIN = 20.0
 # ip-netns(8): what a host finds here lies in its /etc.
 _NAMES = Path("/etc/netns")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, ip_address
 
@@ -50,12 +50,21 @@ async def find_gateways(ask: Ask) -> tuple[FoundGateway, ...]:
     found = []
     if families := tuple(_family(each) for each in named if answers[each]):
         found.append(FoundGateway(host=GATEWAY_NAME, families=families))
-    found += [
-        FoundGateway(host=router, families=(_family(router),))
-        for router in routers
-        if answers[router]
-    ]
+    known = {_interface(each) for each in named if answers[each]}
+    for router in routers:
+        if answers[router] and _interface(router) not in known:
+            known.add(_interface(router))
+            found.append(FoundGateway(host=router, families=(_family(router),)))
     return tuple(found)
+
+
+def have_to_be_told_apart(gateways: Sequence[FoundGateway]) -> bool:
+    """Tell whether only a person knows which one is meant.
+
+    Two that answer over the same family are two machines; one of each family may be one.
+    """
+    families = [family for gateway in gateways for family in gateway.families]
+    return len(families) > len(set(families))
 
 
 def default_routers(snapshot: Snapshot) -> tuple[str, ...]:
@@ -106,6 +115,12 @@ async def _named() -> list[str]:
 def _is_at_home(endpoint: Endpoint) -> bool:
     """Tell whether an address can be a gateway's: a resolver may lead names anywhere."""
     return endpoint.family is Family.IPV6 or ip_address(endpoint.address).is_private
+
+
+def _interface(literal: str) -> Address | int:
+    """Return what stays of an address when one machine has it in several IPv6 networks."""
+    address = ip_address(literal)
+    return address if isinstance(address, IPv4Address) else int(address) & _INTERFACE_BITS
 
 
 def _family(literal: str) -> Family:

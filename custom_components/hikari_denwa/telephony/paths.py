@@ -59,12 +59,17 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What about this machine stands between Home Assistant and the gateway."""
+    """What about this machine stands between Home Assistant and the gateway.
+
+    ``new_prefix`` is the IPv6 prefix of this network where the gateway's address, at which nobody
+    answers, is outside of it.
+    """
 
     docker_bridge: bool = False
     vpn_only: bool = False
     nat64: bool = False
     clat: bool = False
+    new_prefix: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -272,6 +272,21 @@ async def test_gateway_is_not_asked_again_and_again(
     assert sorted(asked) == ["127.0.0.1", "::1"]
 
 
+async def test_question_that_came_too_early_is_asked_later(stage: Stage) -> None:
+    """What a change of the network made doubtful does not stay so until the next change."""
+    await stage.add()
+    both = await stage.paths(lambda paths: bool(paths.ipv4 and paths.ipv4.gateway_answers))
+    (survey,) = stage.engine._surveyor._surveys.values()
+    survey.ask_after = asyncio.get_running_loop().time() + 1.0
+    stage.engine._network_changed()
+    await stage.paths(lambda paths: bool(paths.ipv4 and paths.ipv4.gateway_answers is None))
+    again = await stage.paths(lambda paths: bool(paths.ipv4 and paths.ipv4.gateway_answers))
+    assert again.ipv4
+    assert both.ipv4
+    assert replace(again.ipv4, round_trip_ms=None) == replace(both.ipv4, round_trip_ms=None)
+    assert survey.ask_at is None
+
+
 @at(registrar(v6_register=V6Register.IGNORE))
 async def test_other_family_answers(stage: Stage) -> None:
     """A line that may use a silent family alone is told that the other one answers."""

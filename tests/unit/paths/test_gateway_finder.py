@@ -13,6 +13,7 @@ from custom_components.hikari_denwa.telephony.gateway_finder import (
     FoundGateway,
     default_routers,
     find_gateways,
+    have_to_be_told_apart,
 )
 from custom_components.hikari_denwa.telephony.path_finder import (
     LocalAddress,
@@ -131,3 +132,32 @@ async def test_routers_that_answer(home: Home) -> None:
     assert "8.8.4.4" not in home.asked
     home.speaking = set()
     assert await find_gateways(home.ask) == ()
+
+
+async def test_router_in_two_networks_is_one(home: Home) -> None:
+    """A router that answers in each of our networks, or is the named one, is found once."""
+    inner = "fd00:0:0:1:200:5eff:fe10:1"
+    home.seen = snapshot(ROUTER, own=["2001:db8:0:100::20/64", "fd00:0:0:1::20/64"])
+    home.speaking = {inner, "2001:db8:0:100:200:5eff:fe10:1"}
+    (found,) = await find_gateways(home.ask)
+    assert found.host in home.speaking
+    home.named = (inner,)
+    assert await find_gateways(home.ask) == (
+        FoundGateway(host="ntt.setup", families=(Family.IPV6,)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("families", "several"),
+    [
+        ([], False),
+        ([(Family.IPV6, Family.IPV4)], False),
+        ([(Family.IPV4,), (Family.IPV6,)], False),
+        ([(Family.IPV4,), (Family.IPV4,)], True),
+        ([(Family.IPV6, Family.IPV4), (Family.IPV6,)], True),
+    ],
+)
+def test_who_has_to_choose(families: list[tuple[Family, ...]], several: bool) -> None:
+    """One machine may answer over each family, but not twice over one."""
+    gateways = [FoundGateway(host=f"{n}", families=each) for n, each in enumerate(families)]
+    assert have_to_be_told_apart(gateways) is several

@@ -22,6 +22,8 @@ INTEGRATION = ROOT / "custom_components" / "hikari_denwa"
 ACTIONS = set(yaml.safe_load((INTEGRATION / "services.yaml").read_text()))
 READMES = [ROOT / "README.md", ROOT / "README.ja.md"]
 LANGUAGES = [ROOT / "docs", ROOT / "docs" / "ja"]
+PICTURES = ROOT / "docs" / "pictures"
+MOST_BYTES = 60_000
 
 
 def reasons(cls: type[TelephonyError] = TelephonyError) -> set[str]:
@@ -42,6 +44,24 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert linked.exists(), target
         if anchor:
             assert anchor in anchors(linked), target
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_pictures_are_told_and_small(path: Path) -> None:
+    """A picture is in the page's own language, and says in words what it shows."""
+    language = "ja" if path.parent.name == "ja" or ".ja" in path.suffixes else "en"
+    for told, target in re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", prose(path)):
+        picture = (path.parent / target).resolve()
+        assert picture.parent == PICTURES / language, target
+        assert len(told) >= 8, target
+        assert picture.stat().st_size <= MOST_BYTES, target
+
+
+def test_every_picture_is_used() -> None:
+    """The browser suite takes no picture that no page shows."""
+    text = "".join(path.read_text() for path in documents())
+    for picture in sorted(PICTURES.rglob("*.png")):
+        assert f"pictures/{picture.relative_to(PICTURES)}" in text
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))

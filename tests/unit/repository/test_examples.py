@@ -70,6 +70,8 @@ EXPECTED = {
     "announce-the-family": ["tts.speak"],
     "missed-calls-message": ["hikari_denwa.get_calls", "notify.notify"],
     "good-night": ["switch.turn_on"],
+    "block-the-last-caller": ["hikari_denwa.block_number"],
+    "ring-in-the-study": ["select.select_option"],
     "forget-the-old-gateway": ["hikari_denwa.forget_experience"],
     "check-before-dialling": ["hikari_denwa.check_number", "hikari_denwa.dial"],
 }
@@ -80,6 +82,7 @@ OTHERS = (
     "notify.send_message",
     "light.turn_on",
     "switch.turn_on",
+    "select.select_option",
 )
 EVENT_TYPES = {"message-was-left": "message"}
 NATIVE = {

@@ -12,6 +12,7 @@ pytest.importorskip("mypy", reason="the linters belong to the newest environment
 TELEPHONY = Path(__file__).resolve().parents[3] / "custom_components/hikari_denwa/telephony"
 
 
+@pytest.mark.timeout(300)
 def test_telephony_asks_nothing_of_a_newer_python(tmp_path: Path) -> None:
     """Syntax and standard library are those of 3.11, or what is newer is not relied on."""
     shutil.copytree(TELEPHONY, tmp_path / "telephony", ignore=shutil.ignore_patterns("__pycache__"))

@@ -114,7 +114,7 @@ class Engine:
             timing,
             foreign_prefix=self._network.foreign_prefix,
         )
-        self._surveyor = Surveyor(self._lines, emit)
+        self._surveyor = Surveyor(self._lines, emit, foreign_prefix=self._network.foreign_prefix)
         self._sleep = SleepWatch(self._lines.woke)
         self._turns = Turns()
         self._announced: set[str] = set()

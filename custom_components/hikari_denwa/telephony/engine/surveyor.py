@@ -12,7 +12,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ..address import Endpoint
@@ -50,6 +51,7 @@ class _Survey:
     answers: dict[Family, Answer] = field(default_factory=dict)
     refused: set[Family] = field(default_factory=set)
     ask_after: float = float("-inf")
+    ask_at: float | None = None
     told: Paths | None = None
     task: asyncio.Task[None] | None = None
 
@@ -76,11 +78,17 @@ class Surveyor:
         gateways: Gateways,
         emit: Callable[[PathsChanged], None],
         finder: PathFinder | None = None,
+        *,
+        foreign_prefix: Callable[[str], str | None] = lambda _: None,
     ) -> None:
-        """Begin with no line."""
+        """Begin with no line.
+
+        `foreign_prefix` gives the prefix of our network for a literal that is outside of it.
+        """
         self._gateways = gateways
         self._emit = emit
         self._finder = finder or PathFinder()
+        self._foreign_prefix = foreign_prefix
         self._surveys: dict[str, _Survey] = {}
 
     def add(self, line: str) -> None:
@@ -142,16 +150,28 @@ class Surveyor:
                 _LOGGER.debug("The paths of line %s are not known: %s", line, error)
             except Exception:
                 _LOGGER.exception("The paths of line %s could not be found", line)
-            await survey.wanted.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(survey.ask_at):
+                    await survey.wanted.wait()
 
     async def _look(self, line: str, survey: _Survey) -> None:
         """Find the paths and tell them; then ask the gateway, and tell what that changed."""
         endpoints = await self._gateways.endpoints(line)
-        paths = await self._finder.find(endpoints, survey.known(self._gateways.round_trip(line)))
+        paths = await self._find(line, survey, endpoints)
         self._tell(line, survey, paths)
         if await self._ask(line, survey, endpoints, paths):
-            known = survey.known(self._gateways.round_trip(line))
-            self._tell(line, survey, await self._finder.find(endpoints, known))
+            self._tell(line, survey, await self._find(line, survey, endpoints))
+
+    async def _find(self, line: str, survey: _Survey, endpoints: Sequence[Endpoint]) -> Paths:
+        """Find the paths, and whether the network has left the gateway's address behind."""
+        known = survey.known(self._gateways.round_trip(line))
+        paths = await self._finder.find(endpoints, known)
+        if paths.ipv6 is None or not _is_silent(paths.ipv6):
+            return paths
+        literals = (each.address for each in endpoints if each.family is Family.IPV6)
+        prefixes = filter(None, map(self._foreign_prefix, literals))
+        environment = replace(paths.environment, new_prefix=next(prefixes, None))
+        return replace(paths, environment=environment)
 
     async def _ask(
         self, line: str, survey: _Survey, endpoints: Sequence[Endpoint], paths: Paths
@@ -162,7 +182,8 @@ class Surveyor:
         other, over which the line is registered, answers.
         """
         now = asyncio.get_running_loop().time()
-        if survey.family is None or now < survey.ask_after:
+        survey.ask_at = None
+        if survey.family is None:
             return False
         asked = [
             endpoint
@@ -171,6 +192,11 @@ class Surveyor:
             for endpoint in [each for each in endpoints if each.family is family][:1]
         ]
         if {each.family for each in asked} <= {survey.family}:
+            return False
+        if now < survey.ask_after:
+            # What the network's last change made doubtful is asked when it may be.
+            if not {each.family for each in asked} <= set(survey.answers):
+                survey.ask_at = survey.ask_after
             return False
         survey.ask_after = now + LEAST_BETWEEN_QUESTIONS
         trips = await asyncio.gather(*(self._gateways.ask(line, each) for each in asked))
@@ -189,6 +215,11 @@ class Surveyor:
             return
         survey.told = paths
         self._emit(PathsChanged(at=time.time(), line=line, paths=paths))
+
+
+def _is_silent(path: FamilyPath) -> bool:
+    """Tell whether nobody answers at the end of a path, or nothing leads there."""
+    return path.gateway_answers is False or (path.reach is Reach.NONE and not path.gateway_answers)
 
 
 def _milliseconds(seconds: float) -> float:

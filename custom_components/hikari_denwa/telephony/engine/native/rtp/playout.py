@@ -36,11 +36,13 @@ _START_SLACK = _START_DEPTH / _SAMPLES_PER_SECOND
 _LEAST_SLACK = 0.01
 _SLACK_PER_JITTER = 2
 _RESTART_SLACK = _RESTART_MARGIN / _SAMPLES_PER_SECOND
-# In seconds: of one take, of less than which it is not worth while, and of all takes
-# together, so that two sides who both do this do not chase each other for ever.
+# In seconds: of one take, and of less than which it is not worth while.
 _NUDGE = 0.0002
 _LEAST_NUDGE = 0.002
+# Of all takes together, and what each adds to that: two sides who both do this chase each
+# other, and must not run faster than a poor clock, 200 ppm.
 _NUDGES = 2 * FRAME_SECONDS
+_NUDGES_REGAINED = 2e-4 * FRAME_SECONDS
 _COUNTED = (
     "received",
     "lost",
@@ -247,6 +249,7 @@ class PlayoutBuffer:
         it the delay is not measured.
         """
         self._taken_at = now
+        self._nudges_left = min(_NUDGES, self._nudges_left + _NUDGES_REGAINED)
         self._adjust()
         position = self._position
         if position is None:

@@ -1,0 +1,232 @@
+"""Every dialog of the integration as a person sees it, with a picture of each."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.home_assistant import Client
+from tests.home_gateway.config import GatewayConfig, Slot
+from tests.home_gateway.gateway import HomeGateway
+
+from .person import PAGE, TALL, Person
+from .stage import staged
+from .words import ENGLISH, JAPANESE, Words
+
+_SECTIONS = (
+    "blocking",
+    "calls",
+    "answering",
+    "recording",
+    "assist_by_phone",
+    "call_log",
+    "gateway",
+)
+_CHANGED = Slot(number="3", user_id="0003", password="another")
+# The step that a repair begins with, and the words of the issue.
+_PROBLEMS: dict[str, tuple[str, dict[str, str]]] = {
+    "calls_need_ipv4": ("second_address", {}),
+    "other_family_answers": ("confirm", {"family": "IPv6", "other_family": "IPv4"}),
+    "prefix_changed": (
+        "address",
+        {"address": "2001:db8:0:100::1", "prefix": "2001:db8:0:200::/56"},
+    ),
+    "engine_app_replaced": ("confirm", {"app": "Hikari Denwa Engine"}),
+}
+
+pytestmark = [
+    pytest.mark.timeout(420),
+    pytest.mark.usefixtures("loopback"),
+    pytest.mark.parametrize("words", [ENGLISH, JAPANESE], ids=lambda words: words.language),
+]
+
+
+async def test_dialogs(words: Words, tmp_path: Path) -> None:
+    """Each can be reached and read; what is entered in them is taken."""
+    async with staged(words, tmp_path, TALL) as stage:
+        person, gateway, client = stage.person, stage.gateway, stage.client
+        await _line(person, gateway)
+        port = gateway.port_v6
+        await gateway.stop()
+        async with HomeGateway(GatewayConfig(port=port, slots=(_CHANGED,))) as changed:
+            await _reauth(person, changed, client)
+            await _reconfigure(person)
+            await _contacts(person)
+            await _options(person)
+            await _engine(person)
+            await _repairs(person, client)
+            await _app(person, client)
+    assert changed.violations == []
+
+
+async def _app(person: Person, client: Client) -> None:
+    """See the app that was found."""
+    words = person.words
+    await client.command("call_service", domain="rehearsal", service="start_app", service_data={})
+    await person.go("/config/integrations/dashboard")
+    await person.click(words.add)
+    await person.opened(words.ours["config"]["step"]["hassio_confirm"]["title"])
+    await person.photograph("app-found", person.dialog)
+    await person.close_dialog()
+
+
+async def _line(person: Person, gateway: HomeGateway) -> None:
+    """Add a line: look for the gateway, choose among two, mistype the password."""
+    words = person.words
+    config = words.ours["config"]
+    await person.go("/config/integrations/dashboard/add?domain=hikari_denwa")
+    await person.click("OK")
+    await person.opened(config["step"]["user"]["title"])
+    await person.photograph("add-line", person.dialog)
+    await person.fill(words.field("user", "extension"), "3")
+    await person.fill(words.field("user", "user_id"), "0003")
+    await person.fill(words.field("user", "password"), "wrong")
+    await person.unfold(config["step"]["user"]["sections"]["advanced"]["name"])
+    await person.page.get_by_role("spinbutton").fill(str(gateway.port_v6))
+    await person.click(words.submit)
+    await person.opened(config["step"]["choose_gateway"]["title"])
+    await person.photograph("choose-gateway", person.dialog)
+    await person.click(words.submit)
+    sentence = config["error"]["credentials_rejected"]
+    await person.sees(sentence.partition("{")[2].partition("}")[2][:12])
+    await person.photograph("password-rejected", person.dialog)
+    await person.fill(words.field("user", "password"), "secret-3")
+    await person.click(words.submit)
+    await person.finish()
+    await gateway.registered()
+
+
+async def _reauth(person: Person, gateway: HomeGateway, client: Client) -> None:
+    """See that the gateway does not take the password any more, and enter the new one."""
+    words = person.words
+    step = words.ours["config"]["step"]["reauth_confirm"]
+    (entry,) = await client.command("config_entries/get", domain="hikari_denwa")
+    await client.post(f"/api/config/config_entries/entry/{entry['entry_id']}/reload", {})
+    await person.go(PAGE)
+    await person.click(words.reauthenticate)
+    await person.opened(step["title"])
+    await person.photograph("reauth", person.dialog)
+    await person.fill(step["data"]["password"], _CHANGED.password)
+    await person.click(words.submit)
+    await gateway.registered()
+    await person.is_told()
+
+
+async def _reconfigure(person: Person) -> None:
+    """Change the line."""
+    words = person.words
+    await person.go(PAGE)
+    await person.choose_in_menu(words.menu, words.reconfigure)
+    await person.opened(words.ours["config"]["step"]["reconfigure"]["title"])
+    await person.photograph("reconfigure", person.dialog)
+    await person.click(words.submit)
+    await person.is_told()
+
+
+async def _contacts(person: Person) -> None:
+    """Add a contact, look at the import, and change the contact."""
+    words = person.words
+    ours = words.ours["config_subentries"]["contact"]
+    menu = ours["step"]["user"]
+    await person.go(PAGE)
+    await person.click(ours["initiate_flow"]["user"])
+    await person.opened(menu["title"])
+    await person.photograph("contact-menu", person.dialog)
+    await person.page.get_by_text(menu["menu_options"]["import"]).click()
+    await person.opened(ours["step"]["import"]["title"])
+    await person.photograph("contacts-import", person.dialog)
+    await person.close_dialog()
+    await person.begin_contact()
+    await person.unfold(ours["step"]["contact"]["sections"]["more"]["name"])
+    await person.fill_contact("03-1234-5678")
+    await person.photograph("contact-add", person.dialog)
+    await person.click(words.submit)
+    await person.finish()
+    await person.click(ours["initiate_flow"]["reconfigure"])
+    await person.opened(ours["step"]["reconfigure"]["title"])
+    await person.photograph("contact-change", person.dialog)
+    await person.click(words.submit)
+    await person.is_told()
+
+
+async def _open_options(person: Person) -> None:
+    """Open the options of the line."""
+    await person.go(PAGE)
+    await person.click(person.words.configure, exact=True)
+    await person.opened(person.words.ours["options"]["step"]["init"]["title"])
+
+
+async def _options(person: Person) -> None:
+    """Look into each section, and switch emergency calls on as far as the warning."""
+    words = person.words
+    ours = words.ours["options"]["step"]
+    await _open_options(person)
+    await person.photograph("options", person.dialog)
+    for number, name in enumerate(_SECTIONS):
+        section = person.page.locator("ha-form-expandable").nth(number)
+        await person.unfold(ours["init"]["sections"][name]["name"])
+        await person.photograph(f"options-{name.replace('_', '-')}", section)
+        if name != "calls":
+            await person.unfold(ours["init"]["sections"][name]["name"])
+    emergency = ours["init"]["sections"]["calls"]["data"]["emergency"]
+    await person.page.get_by_role("switch", name=emergency).press("Space")
+    await person.click(words.submit)
+    await person.opened(ours["emergency"]["title"])
+    await person.photograph("options-emergency", person.dialog)
+    await person.close_dialog()
+
+
+async def _engine(person: Person) -> None:
+    """Choose an engine of each kind that wants to know more, and be told what is wrong."""
+    words = person.words
+    ours = words.ours["options"]
+    field = ours["step"]["init"]["data"]["engine"]
+    for kind, entry, example, text, error in (
+        (
+            "pjsua2",
+            "engine_interpreter",
+            "/usr/bin/python3",
+            sys.executable,
+            "pjsua2_not_installed",
+        ),
+        ("remote", "engine_url", "engine.local:17060", "127.0.0.1:9", "engine_unreachable"),
+    ):
+        step = ours["step"][f"engine_{kind}"]
+        await _open_options(person)
+        await person.select(field, words.ours["selector"]["engine"]["options"][kind])
+        await person.click(words.submit)
+        await person.opened(step["title"])
+        await person.fill(step["data"][entry], example)
+        await person.photograph(f"engine-{kind}", person.dialog)
+        await person.fill(step["data"][entry], text)
+        await person.click(words.submit)
+        await person.sees(_end(ours["error"][error]))
+        await person.close_dialog()
+
+
+def _end(sentence: str) -> str:
+    """Return the words of a sentence that follow its last placeholder."""
+    return sentence.rpartition("}")[2][:20]
+
+
+async def _repairs(person: Person, client: Client) -> None:
+    """Open the repair of each problem that has one."""
+    words = person.words
+    for problem, (step, placeholders) in _PROBLEMS.items():
+        issue = words.ours["issues"][problem]
+        shown = placeholders
+        if problem == "engine_app_replaced":
+            sentence = words.ours["exceptions"]["engine_unreachable"]["message"]
+            shown = {**placeholders, "problem": sentence.format(url="http://127.0.0.1:17060")}
+        await client.command(
+            "call_service",
+            domain="rehearsal",
+            service="show_problem",
+            service_data={"problem": problem, "words": shown},
+        )
+        await person.go("/config/repairs")
+        title = issue["title"].format(line="Hikari Denwa", **shown)
+        await person.page.get_by_text(title).first.click()
+        await person.opened(issue["fix_flow"]["step"][step]["title"])
+        await person.photograph(f"repair-{problem.replace('_', '-')}", person.dialog)
+        await person.close_dialog()

@@ -10,8 +10,9 @@ from homeassistant.helpers.typing import ConfigType
 from . import problems
 from .actions import async_setup_actions
 from .address_book import address_book, async_hand_over
+from .assist import forget_entities
 from .call_updates import async_tell_calls
-from .const import DOMAIN
+from .const import ASSIST_PLATFORM, DOMAIN
 from .contact_actions import ContactsView
 from .engine import EngineChoice, engine_keeper, needed_family
 from .engine_issue import forget_problem, renewal, tell_problem
@@ -93,6 +94,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: HikariConfigEntry) -> bo
             problems.async_note_failure(hass, entry, error)
             raise _setup_failed(error) from error
         raise
+    if ASSIST_PLATFORM not in line.platforms:
+        forget_entities(hass, entry)
     problems.async_watch(hass, entry)
     forget_trace(hass, entry)
     return True

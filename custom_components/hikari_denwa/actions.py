@@ -17,6 +17,7 @@ from homeassistant.helpers import config_validation as cv
 
 from .address_book import address_book
 from .block_actions import BLOCK_FIELDS, UNBLOCK_FIELDS, block_number, unblock_number
+from .call_log import forget_recordings
 from .call_log_actions import (
     DELETE_FIELDS,
     GET_FIELDS,
@@ -442,6 +443,7 @@ async def _delete_recording(call: ServiceCall) -> ServiceResponse:
 
     with translated_errors():
         recording = await call.hass.async_add_executor_job(delete)
+    forget_recordings(call.hass, [recording])
     return recording.described()
 
 

@@ -63,11 +63,16 @@ class AnsweringMachine:
         self._line = line
         self._rules = AnsweringRules.of(line.entry.options)
         self._waiting: dict[str, CALLBACK_TYPE] = {}
+        self._taken: set[str] = set()
 
     @property
     def enabled(self) -> bool:
         """Tell whether it is switched on."""
         return bool(self._line.entry.options.get(CONF_ANSWERING_MACHINE, False))
+
+    def has_taken(self, call: Call) -> bool:
+        """Tell whether it serves a call, and so records what is said."""
+        return call.id in self._taken
 
     @callback
     def call_updated(self, update: CallUpdate) -> None:
@@ -108,6 +113,7 @@ class AnsweringMachine:
         if current.state is not CallState.RINGING or current.answered:
             # Somebody was faster than the words were ready.
             return
+        self._taken.add(call.id)
         try:
             with Keys(self._line, call) as keys:
                 await self._line.async_pick_up(call)
@@ -127,6 +133,7 @@ class AnsweringMachine:
         except TelephonyError as error:
             _LOGGER.warning("The answering machine cannot go on with %s: %s", call.id, error)
         finally:
+            self._taken.discard(call.id)
             await asyncio.shield(hang_up(self._line, call))
 
     async def _greeting(self, call: Call) -> Sound | None:

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import audioop
-from homeassistant.core import Context, HomeAssistant
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import Platform
+from homeassistant.core import Context, HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.translation import async_get_cached_translations
 
 from .calls import Call
 from .const import (
+    ASSIST_PLATFORM,
     CONF_ASSIST,
     CONF_ASSIST_CALLERS,
     CONF_ASSIST_NUMBER,
@@ -39,6 +43,11 @@ _STT_RATE: Final = 16_000
 _LONGEST_COMMAND_SECONDS: Final = 30.0
 _MOST_WAITING_FRAMES: Final = 500
 _WORDS: Final = f"component.{DOMAIN}.common."
+_ENTITIES: Final = (
+    (ASSIST_PLATFORM, "_assist"),
+    (Platform.SELECT, "-pipeline"),
+    (Platform.SELECT, "-vad_sensitivity"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +84,15 @@ class AssistRules:
         person = self.callers.get(number or "")
         state = hass.states.get(person) if person else None
         return Context(user_id=state.attributes.get("user_id") if state else None)
+
+
+@callback
+def forget_entities(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Forget the entities of a line where Assist is switched off; their names come back with it."""
+    registry = er.async_get(hass)
+    for domain, end in _ENTITIES:
+        if entity_id := registry.async_get_entity_id(domain, DOMAIN, f"{entry.entry_id}{end}"):
+            registry.async_remove(entity_id)
 
 
 async def knows_the_pin(line: Line, pin: str) -> bool:

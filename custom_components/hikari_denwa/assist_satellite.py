@@ -16,8 +16,10 @@ from homeassistant.components.assist_satellite import (
     AssistSatelliteEntityFeature,
 )
 from homeassistant.components.assist_satellite.const import PREANNOUNCE_FILENAME
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .assist import (
@@ -84,6 +86,18 @@ class CallSatellite(HikariEntity, AssistSatelliteEntity):
         """Begin to follow the line and its calls."""
         await super().async_added_to_hass()
         self.async_on_remove(self.line.subscribe_calls(self.async_call_updated))
+
+    @property
+    @override
+    def pipeline_entity_id(self) -> str | None:
+        """Return the select of the assistant."""
+        return self._select("pipeline")
+
+    @property
+    @override
+    def vad_sensitivity_entity_id(self) -> str | None:
+        """Return the select of how long a pause ends a command."""
+        return self._select("vad_sensitivity")
 
     @callback
     @override
@@ -242,6 +256,16 @@ class CallSatellite(HikariEntity, AssistSatelliteEntity):
             for task in (pipeline, over):
                 task.cancel()
             await asyncio.gather(pipeline, over, return_exceptions=True)
+
+    def _select(self, key: str) -> str | None:
+        """Return a select of the line; None for one that cannot be asked: the owner disabled it."""
+        registry = er.async_get(self.hass)
+        unique_id = f"{self.line.id}-{key}"
+        entity_id = registry.async_get_entity_id(Platform.SELECT, DOMAIN, unique_id)
+        state = self.hass.states.get(entity_id) if entity_id else None
+        if state is None or state.state in (STATE_UNAVAILABLE, STATE_UNKNOWN):
+            return None
+        return entity_id
 
     def _is_talking(self, call: Call) -> bool:
         """Tell whether the call still is."""

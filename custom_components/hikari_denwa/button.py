@@ -9,7 +9,8 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .dial_buttons import DialButtons
+from .contact_entities import ContactEntities, ContactEntity
+from .contacts import Contact
 from .dialling import async_is_person
 from .entity import HikariEntity
 from .exceptions import translated_errors
@@ -56,6 +57,7 @@ _BUTTONS = (
     ),
 )
 
+_CALL_CONTACT = ButtonEntityDescription(key="call_contact", translation_key="call_contact")
 _TRACE = ButtonEntityDescription(
     key="trace",
     translation_key="trace",
@@ -75,7 +77,7 @@ async def async_setup_entry(
 ) -> None:
     """Set up the button platform."""
     async_add_entities(LineButton(entry, description) for description in _BUTTONS)
-    DialButtons(hass, entry, async_add_entities).async_start()
+    ContactEntities(hass, entry, async_add_entities, DialButton).async_start()
     async_add_entities([TraceButton(entry, _TRACE), SelfTestButton(entry, _SELF_TEST)])
 
 
@@ -96,6 +98,21 @@ class LineButton(HikariEntity, ButtonEntity):
         person = await async_is_person(self.hass, self._context)
         with translated_errors():
             await self.entity_description.press_fn(self.line, person)
+
+
+class DialButton(ContactEntity, ButtonEntity):
+    """Calls a contact over the line that owns it."""
+
+    def __init__(self, entry: HikariConfigEntry, contact: Contact) -> None:
+        """Tie the button to the contact."""
+        super().__init__(entry, contact, _CALL_CONTACT)
+
+    @override
+    async def async_press(self) -> None:
+        """Call the contact's first number."""
+        person = await async_is_person(self.hass, self._context)
+        with translated_errors():
+            await self.line.async_dial(self.contact.number_to_dial or "", person=person)
 
 
 class SupportButton(HikariEntity, ButtonEntity):

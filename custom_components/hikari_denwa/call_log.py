@@ -1,7 +1,7 @@
 """The log of a line's calls: kept on disk, capped by count and age, whole after any crash."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -12,8 +12,9 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.ulid import ulid_at_time
 
 from .calls import ASIDE, Call, CallOutcome, CallUpdate
-from .const import CONF_LOG_CALLS, CONF_LOG_DAYS
+from .const import CONF_LOG_CALLS, CONF_LOG_DAYS, DOMAIN
 from .contacts import NumberSet
+from .recordings import Recording
 from .screening import ScreeningReason
 from .storage import HikariStore
 from .telephony.calls import CallDirection, CallerIdKind, EndReason, Family
@@ -25,6 +26,8 @@ DEFAULT_LOG_CALLS: Final = 1000
 DEFAULT_LOG_DAYS: Final = 365
 SAVE_SECONDS: Final = 1.0
 _VERSION: Final = 1
+# Writing down what was said takes minutes at most; so many calls may end meanwhile.
+_REMEMBERED_CALLS: Final = 100
 
 type LogListener = Callable[[], None]
 
@@ -33,7 +36,9 @@ type LogListener = Callable[[], None]
 class LoggedCall:
     """One call as the log keeps it. Times are UTC; ``seen`` tells of missed calls alone.
 
-    ``attempts`` are the INVITEs of an outgoing call, as CallAttempt shows them.
+    ``attempts`` are the INVITEs of an outgoing call, as CallAttempt shows them; ``recordings`` the
+    media ids of what was recorded of it, ``transcription`` what the caller said to the answering
+    machine.
     """
 
     id: str
@@ -54,11 +59,13 @@ class LoggedCall:
     blocked_by: ScreeningReason | None = None
     mos: float | None = None
     attempts: tuple[Mapping[str, Any], ...] = ()
+    recordings: tuple[str, ...] = ()
+    transcription: str | None = None
     seen: bool = True
 
     @classmethod
     def of(cls, log_id: str, call: Call) -> LoggedCall:
-        """Return what the log keeps of a call as it is now."""
+        """Return what the log keeps of a call as it is now, but for its recordings."""
         ending, outcome = call.ending, call.outcome
         return cls(
             id=log_id,
@@ -106,6 +113,8 @@ class LoggedCall:
             blocked_by=ScreeningReason(data["blocked_by"]) if data.get("blocked_by") else None,
             mos=data.get("mos"),
             attempts=tuple(data.get("attempts", ())),
+            recordings=tuple(map(str, data.get("recordings", ()))),
+            transcription=data.get("transcription"),
             seen=bool(data.get("seen", True)),
         )
 
@@ -131,6 +140,8 @@ class LoggedCall:
             "blocked_by": self.blocked_by.value if self.blocked_by else None,
             "mos": self.mos,
             "attempts": list(self.attempts) or None,
+            "recordings": list(self.recordings) or None,
+            "transcription": self.transcription,
             "seen": self.seen,
         }
         return {key: value for key, value in kept.items() if value is not None}
@@ -260,6 +271,7 @@ class CallLog:
         )
         self._kept = _Kept()
         self._running: dict[str, str] = {}
+        self._over: dict[str, str] = {}
         self._listeners: list[LogListener] = []
         self._unsaved = False
 
@@ -335,7 +347,9 @@ class CallLog:
     @callback
     def call_updated(self, update: CallUpdate) -> None:
         """Note what happened to a call."""
-        if update.type not in ASIDE:
+        if update.recording:
+            self._note_recording(update.call, update.recording, update.transcription)
+        elif update.type not in ASIDE:
             self.note(update.call)
 
     @callback
@@ -345,11 +359,42 @@ class CallLog:
             log_id = self._running[call.id] = ulid_at_time(call.started.timestamp())
             self._count(calls=1)
         if call.ending is not None:
-            del self._running[call.id]
+            self._over[call.id] = self._running.pop(call.id)
+            if len(self._over) > _REMEMBERED_CALLS:
+                del self._over[next(iter(self._over))]
             self._count(talk_seconds=0.0 if call.screening.blocked else call.duration)
-        self._kept.calls[log_id] = LoggedCall.of(log_id, call)
+        noted = LoggedCall.of(log_id, call)
+        if before := self._kept.calls.get(log_id):
+            noted = replace(noted, recordings=before.recordings, transcription=before.transcription)
+        self._kept.calls[log_id] = noted
         self._cap()
         self._changed()
+
+    def _note_recording(self, call: Call, recording: str, transcription: str | None) -> None:
+        """Note what was recorded of a call that runs or is over, unless it was deleted."""
+        log_id = self._running.get(call.id) or self._over.get(call.id, "")
+        if logged := self._kept.calls.get(log_id):
+            self._replace(
+                [
+                    replace(
+                        logged,
+                        recordings=(*logged.recordings, recording),
+                        transcription=transcription or logged.transcription,
+                    )
+                ]
+            )
+
+    @callback
+    def forget_recordings(self, recordings: Collection[str]) -> None:
+        """Note that recordings, given by their media ids, are there no more; words stay."""
+        self._replace(
+            replace(
+                call,
+                recordings=tuple(one for one in call.recordings if one not in recordings),
+            )
+            for call in tuple(self)
+            if not set(call.recordings).isdisjoint(recordings)
+        )
 
     @callback
     def find(self, wanted: LogFilter) -> list[LoggedCall]:
@@ -422,6 +467,15 @@ class CallLog:
                 "talk_seconds": day.talk_seconds,
             },
         }
+
+
+@callback
+def forget_recordings(hass: HomeAssistant, recordings: Iterable[Recording]) -> None:
+    """Take recordings that were deleted out of the logs of all lines."""
+    if gone := {recording.media_id for recording in recordings}:
+        for entry in hass.config_entries.async_loaded_entries(DOMAIN):
+            log: CallLog = entry.runtime_data.log
+            log.forget_recordings(gone)
 
 
 def _seconds(since: datetime | None, until: datetime | None) -> float:

@@ -14,6 +14,7 @@ from .const import DOMAIN
 from .line import Line
 
 EVENT_CALL: Final = f"{DOMAIN}_call"
+EVENT_MESSAGE: Final = f"{DOMAIN}_message"
 SIGNAL_CALL: Final[SignalType[Line, CallUpdate]] = SignalType(f"{DOMAIN}_call")
 
 
@@ -53,8 +54,9 @@ def described(line: Line, update: CallUpdate) -> dict[str, Any]:
 def async_tell_calls(hass: HomeAssistant, line: Line) -> None:
     """Tell what happens to a line's calls, as long as the line lives.
 
-    By SIGNAL_CALL, and by EVENT_CALL on the bus when a call is over. Both a moment later than
-    the line's entities, so that an automation finds their new states.
+    By SIGNAL_CALL, by EVENT_CALL on the bus when a call is over, and by EVENT_MESSAGE when its
+    caller has left a message. All a moment later than the line's entities, so that an automation
+    finds their new states.
     """
 
     @callback
@@ -70,6 +72,8 @@ def _tell(hass: HomeAssistant, line: Line, update: CallUpdate) -> None:
     async_dispatcher_send(hass, SIGNAL_CALL, line, update)
     if outcome_of(update):
         hass.bus.async_fire(EVENT_CALL, {**described(line, update), **_places(hass, line)})
+    elif update.type is CallEventType.MESSAGE:
+        hass.bus.async_fire(EVENT_MESSAGE, {**described(line, update), **_places(hass, line)})
 
 
 @callback

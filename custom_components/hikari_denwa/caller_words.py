@@ -30,7 +30,7 @@ async def caller_words(line: Line, call: Call, words: CallerWords) -> Sound:
 
     Raises TemplateError and SoundErrors.
     """
-    hass = line.hass
+    hass, contact = line.hass, call.contact
     said = words.written
     if said:
         said = str(
@@ -39,8 +39,12 @@ async def caller_words(line: Line, call: Call, words: CallerWords) -> Sound:
                     "who": line.who(call),
                     "number": call.number,
                     "name": call.name,
+                    "reading": contact.reading if contact else None,
+                    "group": contact.group if contact else None,
+                    "language": contact.language if contact else None,
                     "caller_id": call.caller_id.value,
                     "called_number": call.called,
+                    "internal": call.internal,
                     **words.values,
                 },
                 parse_result=False,

@@ -90,9 +90,14 @@ class Contact:
         return {key: value for key, value in kept.items() if value is not None}
 
     @property
+    def numbers_to_dial(self) -> tuple[str, ...]:
+        """Return the numbers that are whole ones."""
+        return tuple(number for number in self.numbers if not is_pattern(number))
+
+    @property
     def number_to_dial(self) -> str | None:
         """Return the first number that is a whole one."""
-        return next((number for number in self.numbers if not is_pattern(number)), None)
+        return next(iter(self.numbers_to_dial), None)
 
 
 def number_or_pattern(text: str) -> str:

@@ -12,7 +12,7 @@ from homeassistant.components.logbook import (
 from homeassistant.const import ATTR_ENTITY_ID
 from homeassistant.core import Event, HomeAssistant, callback
 
-from .call_updates import EVENT_CALL
+from .call_updates import EVENT_CALL, EVENT_MESSAGE
 from .calls import CallOutcome
 from .const import DOMAIN
 from .sentences import duration_in_words, reason_in_words, sentence
@@ -27,6 +27,7 @@ _ICONS = {
     CallOutcome.GIVEN_UP: "mdi:phone-hangup",
     CallOutcome.FAILED: "mdi:phone-alert",
 }
+_MESSAGE_ICON = "mdi:voicemail"
 
 
 @callback
@@ -36,7 +37,7 @@ def async_describe_events(
         [str, str, Callable[[Event[dict[str, Any]]], dict[str, Any]]], None
     ],
 ) -> None:
-    """Describe the event that ends every call."""
+    """Describe the event that ends every call, and that of a message."""
 
     @callback
     def describe(event: Event[dict[str, Any]]) -> dict[str, Any]:
@@ -49,7 +50,19 @@ def async_describe_events(
             LOGBOOK_ENTRY_ENTITY_ID: data.get(ATTR_ENTITY_ID),
         }
 
+    @callback
+    def describe_message(event: Event[dict[str, Any]]) -> dict[str, Any]:
+        """Tell a message in a sentence."""
+        data = event.data
+        return {
+            LOGBOOK_ENTRY_NAME: data["line"],
+            LOGBOOK_ENTRY_MESSAGE: message_in_words(hass, data),
+            LOGBOOK_ENTRY_ICON: _MESSAGE_ICON,
+            LOGBOOK_ENTRY_ENTITY_ID: data.get(ATTR_ENTITY_ID),
+        }
+
     async_describe_event(DOMAIN, EVENT_CALL, describe)
+    async_describe_event(DOMAIN, EVENT_MESSAGE, describe_message)
 
 
 def call_in_words(hass: HomeAssistant, data: Mapping[str, Any]) -> str:
@@ -63,6 +76,13 @@ def call_in_words(hass: HomeAssistant, data: Mapping[str, Any]) -> str:
         duration=duration_in_words(hass, seconds),
         reason=reason_in_words(hass, data.get("reason", "")),
     )
+
+
+def message_in_words(hass: HomeAssistant, data: Mapping[str, Any]) -> str:
+    """Return a message on the answering machine as a sentence, with what was said if known."""
+    words = data.get("transcription")
+    key = "message_with_words" if words else "message_left"
+    return sentence(hass, key, who=_who(hass, data), words=words or "")
 
 
 def _who(hass: HomeAssistant, data: Mapping[str, Any]) -> str:

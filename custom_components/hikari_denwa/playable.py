@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 from homeassistant.components import media_source, tts
 from homeassistant.components.ffmpeg import get_ffmpeg_manager
 from homeassistant.components.media_player import async_process_play_media_url
+from homeassistant.components.tts.helper import get_engine_instance
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util.language import matches
 from yarl import URL
 
 from .telephony.audio.frames import FrameCutter
@@ -28,6 +30,7 @@ from .telephony.errors import (
     FfmpegMissingError,
     MediaUnreadableError,
     MediaUnsupportedError,
+    SpeechEngineMissingError,
     SpeechFailedError,
 )
 
@@ -94,15 +97,32 @@ def speech_sound(
 ) -> Sound:
     """Return a message as it is spoken by a text-to-speech engine, the default one if not named.
 
-    Raises SpeechFailedError if there is no such engine, or it does not know the language.
+    ``language`` is a BCP 47 tag; an engine that has it for a region alone (ja-JP for ja) speaks
+    that. Raises SpeechEngineMissingError if there is no engine, and SpeechFailedError if there
+    is none of that name, or it does not know the language.
     """
+    if engine is None and (engine := tts.async_default_engine(hass)) is None:
+        raise SpeechEngineMissingError
     try:
         media = tts.generate_media_source_id(
-            hass, message, engine=engine, language=language, options=dict(options or {})
+            hass,
+            message,
+            engine=engine,
+            language=_language_of(hass, engine, language),
+            options=dict(options or {}),
         )
     except (HomeAssistantError, KeyError) as error:
         raise SpeechFailedError(detail=str(error) or type(error).__name__) from error
     return _speech(hass, media, message)
+
+
+def _language_of(hass: HomeAssistant, engine: str, language: str | None) -> str | None:
+    """Return a language as an engine calls it; as it is if the engine does not have it."""
+    instance = get_engine_instance(hass, engine)
+    supported = instance.supported_languages if instance else []
+    if language is None or language in supported:
+        return language
+    return next(iter(matches(language, supported, country=hass.config.country)), language)
 
 
 async def prepared(sound: Sound) -> Sound:

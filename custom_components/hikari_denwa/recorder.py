@@ -15,6 +15,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util import dt as dt_util
 
+from .call_log import forget_recordings
 from .calls import Call, CallEventType, CallUpdate
 from .const import (
     CONF_ANSWERING_STT,
@@ -155,7 +156,8 @@ class Recorder:
         """Begin with a call that is to be recorded; end with any."""
         call = update.call
         if update.type is CallEventType.CONNECTED and self._rules.wants(call):
-            self._spawn(self._start_by_rule(call))
+            if not self._line.answering.has_taken(call):
+                self._spawn(self._start_by_rule(call))
         elif call.state is CallState.ENDED and (running := self._running.get(call.id)):
             running.call = call
             running.stop.set()
@@ -307,13 +309,15 @@ class Recorder:
     async def _prune(self, folder: RecordingFolder) -> None:
         """Delete what is too old or too much."""
 
-        def prune() -> None:
-            folder.prune(keep_days=self._rules.keep_days, keep_mib=self._rules.keep_mib)
+        def prune() -> list[Recording]:
+            return folder.prune(keep_days=self._rules.keep_days, keep_mib=self._rules.keep_mib)
 
         try:
-            await self._hass.async_add_executor_job(prune)
+            gone = await self._hass.async_add_executor_job(prune)
         except RecordingError as error:
             _LOGGER.warning("Old recordings cannot be deleted: %s", error)
+        else:
+            forget_recordings(self._hass, gone)
 
     async def _encoded(self, path: Path) -> bool:
         """Make Opus of a WAV file, which is deleted then; it stays if that fails."""

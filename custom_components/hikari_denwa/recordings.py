@@ -150,10 +150,14 @@ class RecordingFolder:
         except OSError as error:
             raise self.failed(error) from error
 
-    def prune(self, *, keep_days: int, keep_mib: int) -> None:
-        """Delete what is older or more than the owner wants to keep; zero keeps all."""
+    def prune(self, *, keep_days: int, keep_mib: int) -> list[Recording]:
+        """Delete what is older or more than the owner wants to keep; zero keeps all.
+
+        Returns what was deleted.
+        """
         recordings = self.all()
-        for recording in _too_old(recordings, keep_days):
+        gone = _too_old(recordings, keep_days)
+        for recording in gone:
             recordings.remove(recording)
             self.delete(recording)
         kept = 0
@@ -162,6 +166,8 @@ class RecordingFolder:
                 kept += (self.path / recording.name).stat().st_size
             if keep_mib and kept > keep_mib * 1024 * 1024:
                 self.delete(recording)
+                gone.append(recording)
+        return gone
 
 
 def _too_old(recordings: Iterable[Recording], keep_days: int) -> list[Recording]:

@@ -1,4 +1,4 @@
-"""The IP family of a line, and which players ring."""
+"""The IP family of a line, which players ring, and the assistant that callers talk to."""
 
 from typing import override
 
@@ -6,8 +6,10 @@ from homeassistant.components.select import SelectEntity, SelectEntityDescriptio
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.importlib import async_import_module
+from homeassistant.setup import async_setup_component
 
-from .const import CONF_FAMILY, CONF_RING_TARGET
+from .const import ASSIST_PLATFORM, CONF_FAMILY, CONF_RING_TARGET
 from .entity import HikariEntity
 from .exceptions import translated_errors
 from .line import HikariConfigEntry
@@ -30,12 +32,18 @@ _RING_TARGET = SelectEntityDescription(
 
 
 async def async_setup_entry(
-    _hass: HomeAssistant,
+    hass: HomeAssistant,
     entry: HikariConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the select platform."""
     async_add_entities([FamilySelect(entry, _FAMILY), RingTargetSelect(entry, _RING_TARGET)])
+    if ASSIST_PLATFORM not in entry.runtime_data.platforms:
+        return
+    # The platforms are set up side by side: this one may be before the one that brings Assist.
+    if await async_setup_component(hass, "assist_pipeline", {}):
+        assist = await async_import_module(hass, f"{__package__}.assist_selects")
+        async_add_entities(assist.selects(hass, entry))
 
 
 class FamilySelect(HikariEntity, SelectEntity):

@@ -8,6 +8,7 @@ from homeassistant.helpers.translation import async_get_cached_translations
 
 from .const import DOMAIN
 from .exceptions import shown_placeholders
+from .telephony.calls import EndReason
 from .telephony.errors import TelephonyError
 
 _ERRORS: Final = f"component.{DOMAIN}.exceptions."
@@ -32,6 +33,13 @@ def reason_in_words(hass: HomeAssistant, reason: str) -> str:
     """Return why a call ended, in the words of the event entity."""
     told = async_get_cached_translations(hass, hass.config.language, "entity", DOMAIN)
     return told.get(f"{_REASONS}{reason}", reason)
+
+
+def failure_in_words(hass: HomeAssistant, reason: EndReason, number: str) -> str:
+    """Return the sentence of a call that did not come about."""
+    told = async_get_cached_translations(hass, hass.config.language, "exceptions", DOMAIN)
+    text = told.get(f"{_ERRORS}call_{reason}.message", reason.value)
+    return _filled(text, {"number": number})
 
 
 def duration_in_words(hass: HomeAssistant, seconds: float) -> str:

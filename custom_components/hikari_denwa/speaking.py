@@ -39,6 +39,7 @@ _OWN_FAULTS: Final = (EngineError, LineBusyError, LineNotRegisteredError)
 # The gateway answers a CANCEL within a transaction's 32 s.
 _CANCEL_SECONDS: Final = 35.0
 _BETWEEN_SECONDS: Final = 1.0
+_TITLE_PAUSE_SECONDS: Final = 0.5
 _MOST_KEYS: Final = 64
 _ALERT: Final = ((1000.0, -13.0),)
 TERMINATOR: Final = "#"
@@ -46,9 +47,10 @@ TERMINATOR: Final = "#"
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """What is to be said: media, a message, or the one before the other."""
+    """What is to be said: media, a title and a message, one after the other."""
 
     message: str | None = None
+    title: str | None = None
     media: str | None = None
     engine: str | None = None
     language: str | None = None
@@ -59,17 +61,19 @@ class Words:
         sounds = []
         if self.media:
             sounds.append(media_sound(hass, self.media))
+        if self.title:
+            sounds.append(self._spoken(hass, self.title))
+        if self.title and self.message:
+            sounds.append(frames_sound(frames(silence(_TITLE_PAUSE_SECONDS))))
         if self.message:
-            sounds.append(
-                speech_sound(
-                    hass,
-                    self.message,
-                    engine=self.engine,
-                    language=self.language,
-                    options=self.options,
-                )
-            )
+            sounds.append(self._spoken(hass, self.message))
         return joined(sounds, sounds[-1].title) if sounds else None
+
+    def _spoken(self, hass: HomeAssistant, text: str) -> Sound:
+        """Return a text as it is spoken; raises SpeechFailedError."""
+        return speech_sound(
+            hass, text, engine=self.engine, language=self.language, options=self.options
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +123,14 @@ _DONE: Final = frozenset({AttemptResult.CONFIRMED, AttemptResult.SAID})
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One call of an errand; ``reason`` is that of its end, or of why there was none."""
+    """One call of an errand; ``reason`` is that of its end, or of ``error``: why there was none."""
 
     number: str
     result: AttemptResult
     digits: str = ""
     reason: str | None = None
     call: Call | None = None
+    error: TelephonyError | None = None
 
     def described(self) -> dict[str, Any]:
         """Return what a response tells of it."""
@@ -294,7 +299,9 @@ async def _attempt(line: Line, errand: Errand, number: str, sound: Sound) -> Att
             if isinstance(error, _OWN_FAULTS) and tries_left:
                 await asyncio.sleep(OWN_FAULT_PAUSE_SECONDS)
                 continue
-            return Attempt(number=number, result=AttemptResult.FAILED, reason=error.reason)
+            return Attempt(
+                number=number, result=AttemptResult.FAILED, reason=error.reason, error=error
+            )
         break
     finished = False
     try:

@@ -4,17 +4,26 @@
 # ruff: noqa: ASYNC240
 
 import asyncio
+import json
+import re
+import wave
 from collections.abc import AsyncIterable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from homeassistant.components import stt
 from homeassistant.components.stt.const import DATA_COMPONENT
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, State
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
+from pytest_homeassistant_custom_component.components.diagnostics import (
+    get_diagnostics_for_config_entry,
+)
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hikari_denwa import playback as playback_module
 from custom_components.hikari_denwa import recorder as recorder_module
@@ -26,9 +35,11 @@ from custom_components.hikari_denwa.telephony.calls import EndReason
 from custom_components.hikari_denwa.telephony.engine.client import LineListener
 from custom_components.hikari_denwa.telephony.engine.protocol import SoundDirection, SoundFrame
 from tests.home_gateway.likeness import compare, spoken
+from tests.unit.repository.documents import ROOT
 
 from .conftest import Voice, linear, needs_ffmpeg, state_of, until
 from .fake_engine import FakeEngine, connected, ended, incoming
+from .test_contacts import subentry
 
 CALL_EVENT = "event.home_call"
 SWITCH = "switch.home_answering_machine"
@@ -49,7 +60,8 @@ def media(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 async def machine(hass: HomeAssistant, entry: MockConfigEntry, **options: Any) -> Line:
     """Return a line whose answering machine is on."""
-    entry.add_to_hass(hass)
+    if hass.config_entries.async_get_entry(entry.entry_id) is None:
+        entry.add_to_hass(hass)
     hass.config_entries.async_update_entry(entry, options={**OPTIONS, **options})
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
@@ -119,6 +131,29 @@ async def test_message(
     assert [event.data["outcome"] for event in told] == ["answered"]
 
 
+async def test_message_where_calls_are_recorded(
+    hass: HomeAssistant,
+    voice: Voice,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    media: Path,
+    changes: Callable[[str], list[State]],
+) -> None:
+    """A line that records its calls by itself takes messages as any other, with one recording."""
+    line = await machine(hass, entry, record="all")
+    events = changes(CALL_EVENT)
+    listener = gateway(engine)
+    listener.call_event(incoming())
+    await until(lambda: bool(line.recorder._running))
+    speak(listener, 2)
+    await hass.async_block_till_done()
+    assert engine.sent("hang_up") == []
+    listener.call_event(ended())
+    await until(lambda: events[-1].attributes["event_type"] == "message")
+    assert len(voice.asked) == 1
+    assert len(list(media.glob("*.wav"))) == 1
+
+
 async def test_who_speaks_too_long(
     hass: HomeAssistant, voice: Voice, engine: FakeEngine, entry: MockConfigEntry, media: Path
 ) -> None:
@@ -178,6 +213,67 @@ async def test_greeting(
     await until(lambda: bool(line.recorder._running))
     assert [message for message, _, _ in voice.asked] == ([said] if said else [])
     assert bool(engine.played)
+    listener.call_event(ended())
+
+
+PAGES = {"en": "docs/recording.md", "ja": "docs/ja/recording.md"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    ("contact", "hour", "presence", "said"),
+    [
+        (
+            {"group": {"en": "Family", "ja": "家族"}},
+            12,
+            "home",
+            {"en": "Hello Oma", "ja": "Omaさん"},
+        ),
+        ({"language": {"en": "ja", "ja": "en"}}, 23, "home", {"en": "ただいま", "ja": "Please"}),
+        ({}, 23, "home", None),
+        ({}, 12, "home", {"en": "We cannot come", "ja": "ただいま手が離せません"}),
+        ({}, 12, "not_home", {"en": "Back on Monday.", "ja": "Back on Monday."}),
+    ],
+)
+async def test_greeting_of_the_documents(
+    hass: HomeAssistant,
+    voice: Voice,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    page: str,
+    contact: dict[str, dict[str, str]],
+    hour: int,
+    presence: str,
+    said: dict[str, str] | None,
+) -> None:
+    """The example goes by caller, language, time, presence, and what an automation chose."""
+    text = (ROOT / PAGES[page]).read_text(encoding="utf-8")
+    (example,) = re.findall(r"```jinja name=greeting\n(.*?)```", text, re.DOTALL)
+    for name in re.findall(r"local/([\w-]+\.mp3)", example):
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(spoken(8000, 0.6))
+    at = datetime(2026, 11, 22, hour, tzinfo=UTC)
+    monkeypatch.setattr(dt_util, "now", lambda _zone=None: at)
+    hass.states.async_set("group.family", presence)
+    hass.states.async_set("input_text.greeting", "Back on Monday.")
+    known = {key: value[page] for key, value in contact.items()}
+    caller: Any = subentry("Grandmother", "0312345678", reading="Oma", **known)
+    entry.add_to_hass(hass)
+    hass.config_entries.async_add_subentry(entry, ConfigSubentry(**caller))
+    line = await machine(hass, entry, answering_greeting=example.replace("tts.home", "tts.voice"))
+    listener = gateway(engine)
+    listener.call_event(incoming())
+    await until(lambda: bool(line.recorder._running))
+    if said is None:
+        assert voice.asked == []
+    else:
+        ((words, language, _),) = voice.asked
+        assert words.startswith(said[page])
+        assert language == known.get("language", "en")
+    assert compare(spoken(8000, 0.6), linear(engine.played)).missing_ms == 0
     listener.call_event(ended())
 
 
@@ -248,10 +344,11 @@ async def test_transcription(
     engine: FakeEngine,
     entry: MockConfigEntry,
     changes: Callable[[str], list[State]],
+    hass_client: ClientSessionGenerator,
     fails: bool,
     words: str | None,
 ) -> None:
-    """What was said is written down by the home's own engine, if that can."""
+    """What was said is written down by the home's own engine, if that can; the log keeps it."""
     assert await async_setup_component(hass, "stt", {})
     await hass.data[DATA_COMPONENT].async_add_entities([Ear(fails=fails)])
     line = await machine(hass, entry, answering_stt="stt.ear")
@@ -263,3 +360,16 @@ async def test_transcription(
     listener.call_event(ended())
     await until(lambda: events[-1].attributes["event_type"] == "message")
     assert events[-1].attributes.get("transcription") == words
+    recording = events[-1].attributes["recording"]
+    for _ in range(2):
+        response: Any = await hass.services.async_call(
+            "hikari_denwa", "get_calls", {}, blocking=True, return_response=True
+        )
+        (logged,) = response["calls"]
+        assert logged["recordings"] == [recording]
+        assert logged.get("transcription") == words
+        assert logged["outcome"] == "answered"
+        assert await hass.config_entries.async_reload(entry.entry_id)
+    shown = json.dumps(await get_diagnostics_for_config_entry(hass, hass_client, entry))
+    assert "2 seconds" not in shown
+    assert recording.rpartition("/")[2] not in shown

@@ -8,22 +8,39 @@ from unittest.mock import patch
 
 import pytest
 from homeassistant.components.assist_pipeline import PipelineEvent, PipelineEventType
+from homeassistant.components.assist_pipeline.select import get_chosen_pipeline
+from homeassistant.components.assist_satellite.const import DATA_COMPONENT
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.hikari_denwa import assist_satellite as satellite_module
 from custom_components.hikari_denwa import playback as playback_module
 from custom_components.hikari_denwa.assist import error_tone, listening_tone
+from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import EndReason
 from custom_components.hikari_denwa.telephony.engine.client import LineListener
+from custom_components.hikari_denwa.telephony.errors import LineNotRegisteredError
 
 from .conftest import Voice, needs_ffmpeg, state_of, until
-from .fake_engine import FakeEngine, connected, dtmf, ended, far_sound, incoming
+from .fake_engine import (
+    FakeEngine,
+    connected,
+    dtmf,
+    ended,
+    far_sound,
+    incoming,
+    not_registered,
+)
 
 SATELLITE = "assist_satellite.home_assist"
+ASSISTANT = "select.home_assistant"
+PAUSE = "select.home_finished_speaking_detection"
 LOUD = b"\x80" * 160
 OPTIONS = {
     "assist": True,
@@ -43,12 +60,14 @@ class Pipeline:
         self._hass = hass
         self.heard: list[int] = []
         self.contexts: list[Context] = []
+        self.chosen: list[tuple[str | None, float]] = []
         self.says: str | None = "hello"
         self.understands = "yes please"
 
     async def run(self, _hass: HomeAssistant, **given: Any) -> None:
         """Hear a fifth of a second, understand, and reply."""
         self.contexts.append(given["context"])
+        self.chosen.append((given["pipeline_id"], given["audio_settings"].silence_seconds))
         tell: Callable[[PipelineEvent], None] = given["event_callback"]
         heard = 0
         async for piece in given["stt_stream"]:
@@ -314,10 +333,93 @@ async def test_nobody_answers(hass: HomeAssistant, engine: FakeEngine, line: Lin
     assert error.value.translation_key == "call_busy"
 
 
+async def one_command(gateway: LineListener, pipeline: Pipeline, call: str, channel: int) -> None:
+    """Let an extension say one command to Assist."""
+    heard = len(pipeline.heard)
+    gateway.call_event(incoming(call, number="1", internal=True, channel=channel))
+    await speaking(gateway, channel, lambda: len(pipeline.heard) > heard)
+    gateway.call_event(ended(call))
+
+
+async def test_choose_the_assistant(
+    hass: HomeAssistant,
+    line: Line,
+    gateway: LineListener,
+    pipeline: Pipeline,
+    hass_ws_client: WebSocketGenerator,
+) -> None:
+    """A call talks by the assistant of the select, and a pause is as long as the other says."""
+    socket = await hass_ws_client(hass)
+    await socket.send_json_auto_id({"type": "assist_pipeline/pipeline/list"})
+    (preferred,) = (await socket.receive_json())["result"]["pipelines"]
+    del preferred["id"]
+    await socket.send_json_auto_id(
+        {"type": "assist_pipeline/pipeline/create", **preferred, "name": "By telephone"}
+    )
+    created = (await socket.receive_json())["result"]
+    await hass.async_block_till_done()
+    assert state_of(hass, ASSISTANT).state == "preferred"
+    assert "By telephone" in state_of(hass, ASSISTANT).attributes["options"]
+    assert state_of(hass, PAUSE).state == "default"
+    await one_command(gateway, pipeline, "in-1", 1)
+    for entity, option in ((ASSISTANT, "By telephone"), (PAUSE, "relaxed")):
+        await hass.services.async_call(
+            "select", "select_option", {"entity_id": entity, "option": option}, blocking=True
+        )
+    await one_command(gateway, pipeline, "in-2", 2)
+    assert pipeline.chosen == [(None, 0.7), (created["id"], 1.25)]
+    # Home Assistant finds them by the device, and the choice outlives a reload.
+    assert get_chosen_pipeline(hass, DOMAIN, "line-1") == created["id"]
+    assert await hass.config_entries.async_reload("line-1")
+    await hass.async_block_till_done()
+    assert state_of(hass, ASSISTANT).state == "By telephone"
+    assert state_of(hass, PAUSE).state == "relaxed"
+    (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), "line-1")
+    registry = er.async_get(hass)
+    for entity in (ASSISTANT, PAUSE):
+        found = registry.async_get(entity)
+        assert found is not None
+        assert (found.device_id, found.entity_category) == (device.id, "config")
+    satellite = hass.data[DATA_COMPONENT].get_entity(SATELLITE)
+    assert satellite is not None
+    assert satellite.pipeline_entity_id == ASSISTANT
+    assert satellite.vad_sensitivity_entity_id == PAUSE
+
+
+async def test_a_line_that_is_down_can_be_set(
+    hass: HomeAssistant, line: Line, gateway: LineListener
+) -> None:
+    """What is chosen has nothing to do with the gateway."""
+    gateway.registration_changed(not_registered("line-1", LineNotRegisteredError()))
+    await hass.async_block_till_done()
+    assert state_of(hass, SATELLITE).state == "unavailable"
+    for entity in (ASSISTANT, PAUSE):
+        assert state_of(hass, entity).state != "unavailable"
+
+
+async def test_selects_that_the_owner_disabled(
+    hass: HomeAssistant, line: Line, gateway: LineListener, pipeline: Pipeline
+) -> None:
+    """Without them calls talk by the preferred assistant."""
+    registry = er.async_get(hass)
+    for entity in (ASSISTANT, PAUSE):
+        registry.async_update_entity(entity, disabled_by=er.RegistryEntryDisabler.USER)
+    await hass.async_block_till_done()
+    assert hass.states.get(ASSISTANT) is None
+    await one_command(gateway, pipeline, "in-1", 1)
+    assert pipeline.chosen == [(None, 0.7)]
+
+
 async def test_off_by_itself(
     hass: HomeAssistant, engine: FakeEngine, line: Line, entry: MockConfigEntry
 ) -> None:
-    """Without the option there is no satellite, and with it no entity is left behind."""
-    hass.config_entries.async_update_entry(entry, options={})
-    assert await hass.config_entries.async_reload(entry.entry_id)
-    assert state_of(hass, SATELLITE).state == "unavailable"
+    """Without the option there are no entities of Assist; they come back as they were."""
+    registry = er.async_get(hass)
+    registry.async_update_entity(SATELLITE, new_entity_id="assist_satellite.phone")
+    for options, there in (({}, False), (OPTIONS, True)):
+        hass.config_entries.async_update_entry(entry, options=options)
+        assert await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+        for entity in ("assist_satellite.phone", ASSISTANT, PAUSE):
+            assert (hass.states.get(entity) is not None) == there
+            assert (registry.async_get(entity) is not None) == there

@@ -10,10 +10,11 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.hikari_denwa.call_log import SAVE_SECONDS
+from custom_components.hikari_denwa.call_log import SAVE_SECONDS, CallLog, LogFilter
 from custom_components.hikari_denwa.calls import CallOutcome
 from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.line import Line
+from custom_components.hikari_denwa.recordings import Recording, RecordingKind
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 
 from .conftest import ENTRY_DATA, state_of
@@ -343,6 +344,88 @@ async def test_survives_a_reload_and_a_crash(
         "quiet": CallOutcome.MISSED,
     }
     assert {one.id for one in log.missed} == {"ringing", "quiet"}
+
+
+def recorded(line: Line, call_id: str, name: str, words: str | None = None) -> None:
+    """Tell that a recording of a call can be played."""
+    calls = (*line.calls, *(update.call for update in line.finished))
+    line._recorded(
+        next(call for call in calls if call.id == call_id),
+        Recording(
+            name=name,
+            kind=RecordingKind.MESSAGE if words else RecordingKind.CALL,
+            line="Home",
+            who="",
+            number=None,
+            direction="incoming",
+            started="2026-09-21T23:13:20+09:00",
+            duration=2.0,
+            transcription=words,
+        ),
+    )
+
+
+async def test_recordings_and_words(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    hass_storage: dict[str, Any],
+) -> None:
+    """They come while a call runs or after it, stay over a restart, and go as they are deleted."""
+    listener = engine.client.listener()
+    listener.call_event(incoming("in-1"))
+    listener.call_event(connected("in-1"))
+    recorded(line, "in-1", "1.wav")
+    listener.call_event(ended("in-1", after=65))
+    for at in range(2, 5):
+        miss(engine, f"in-{at}")
+    recorded(line, "in-1", "2.wav", "Call me back.")
+    first, second = (f"media-source://{DOMAIN}/recordings/{at}.wav" for at in (1, 2))
+    *others, logged = line.log
+    assert logged.recordings == (first, second)
+    assert logged.transcription == "Call me back."
+    assert not any(one.recordings or one.transcription for one in others)
+    assert logged.outcome is CallOutcome.ANSWERED
+    # A call that the user has deleted does not come back with its recording.
+    line.log.delete(LogFilter(ids=frozenset({others[-1].id})))
+    recorded(line, "in-2", "3.wav")
+    assert len(list(line.log)) == 3
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    log: CallLog = entry.runtime_data.log
+    assert list(log)[-1] == logged
+    log.forget_recordings({second, "another"})
+    *_, logged = log
+    assert logged.recordings == (first,)
+    assert logged.transcription == "Call me back."
+
+
+async def test_a_log_of_an_earlier_version(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    line: Line,
+    hass_storage: dict[str, Any],
+) -> None:
+    """What was written before there were recordings in it is read."""
+    talk(engine, "in-1")
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    (kept,) = hass_storage[KEY]["data"]["calls"]
+    assert "recordings" not in kept
+    assert "transcription" not in kept
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    (logged,) = entry.runtime_data.log
+    assert logged.recordings == ()
+    assert logged.transcription is None
+
+
+async def test_only_the_last_calls_wait_for_their_recording(
+    hass: HomeAssistant, engine: FakeEngine, line: Line
+) -> None:
+    """The memory does not grow with the calls."""
+    for at in range(150):
+        miss(engine, f"in-{at}")
+    assert len(line.log._over) == 100
 
 
 async def test_removed_with_the_line(

@@ -152,7 +152,7 @@ async def test_add(hass: HomeAssistant, engine: FakeEngine, line: Line) -> None:
     (button,) = [
         found
         for found in er.async_entries_for_config_entry(er.async_get(hass), "line-1")
-        if found.config_subentry_id == added.subentry_id
+        if found.config_subentry_id == added.subentry_id and found.domain == "button"
     ]
     state = state_of(hass, button.entity_id)
     assert state.attributes["entity_picture"] == "/local/grandparents.jpg"

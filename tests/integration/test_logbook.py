@@ -7,9 +7,10 @@ from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
-from custom_components.hikari_denwa.call_updates import EVENT_CALL
+from custom_components.hikari_denwa.call_updates import EVENT_CALL, EVENT_MESSAGE
 from custom_components.hikari_denwa.calls import OUTCOMES
 from custom_components.hikari_denwa.logbook import async_describe_events, call_in_words
+from custom_components.hikari_denwa.recordings import Recording, RecordingKind
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 
 from .fake_engine import FakeEngine, connected, ended, incoming
@@ -120,6 +121,58 @@ async def test_entry(hass: HomeAssistant, engine: FakeEngine, entry: MockConfigE
         "entity_id": "event.home_call",
     }
     assert events[0].data["device_id"]
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "sentence"),
+    [
+        ("en", "Call me.", "Message from 03-1234-5678: “Call me.”"),
+        ("en", None, "Message from 03-1234-5678"),
+        ("ja", "またかけます。", "03-1234-5678から伝言「またかけます。」"),
+        ("ja", None, "03-1234-5678から伝言"),
+    ],
+)
+async def test_message(
+    hass: HomeAssistant,
+    engine: FakeEngine,
+    entry: MockConfigEntry,
+    language: str,
+    words: str | None,
+    sentence: str,
+) -> None:
+    """A message on the answering machine is told once, with what was said."""
+    await hass.config.async_update(language=language)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    events = async_capture_events(hass, EVENT_MESSAGE)
+    listener = engine.client.listener()
+    listener.call_event(incoming())
+    listener.call_event(connected())
+    listener.call_event(ended())
+    line = entry.runtime_data
+    for kind in RecordingKind:
+        recording = Recording(
+            name="x.wav",
+            kind=kind,
+            line="Home",
+            who="",
+            number=None,
+            direction="incoming",
+            started="2026-09-21T23:13:20+09:00",
+            duration=2.0,
+            transcription=words,
+        )
+        line._recorded(line.finished[-1].call, recording)
+    await hass.async_block_till_done()
+    described: dict[str, Any] = {}
+    async_describe_events(hass, lambda _, name, describe: described.update({name: describe}))
+    (event,) = events
+    assert described[EVENT_MESSAGE](event) == {
+        "name": "Home",
+        "message": sentence,
+        "icon": "mdi:voicemail",
+        "entity_id": "event.home_call",
+    }
 
 
 async def test_every_outcome_has_its_sentence(hass: HomeAssistant, entry: MockConfigEntry) -> None:

@@ -123,8 +123,12 @@ async def test_record_and_stop(
     assert played.url == f"/media/local/hikari_denwa/{stopped['name']}"
     assert played.path == media / stopped["name"]
 
+    (logged,) = talking.log
+    assert logged.recordings == (stopped["recording"],)
     await act(hass, "delete_recording", recording=stopped["recording"])
     assert list(media.iterdir()) == []
+    (logged,) = talking.log
+    assert logged.recordings == ()
     for name in (stopped["recording"], "../../secrets.yaml", "x"):
         with pytest.raises(HomeAssistantError) as error:
             await act(hass, "delete_recording", recording=name)
@@ -326,9 +330,12 @@ def test_pruning(hass: HomeAssistant, media: Path) -> None:
     (media / "mine.wav").write_bytes(bytes(4096 * 1024))
     (media / "broken.json").write_text("{")
     (media / "strange.json").write_text(json.dumps({**notes, "name": "../../x.wav"}))
-    folder.prune(keep_days=3, keep_mib=0)
-    assert len(folder.all()) == 3
-    folder.prune(keep_days=0, keep_mib=1)
-    (newest,) = folder.all()
+    old = [each.name for each in folder.prune(keep_days=3, keep_mib=0)]
+    left = folder.all()
+    assert len(left) == 3
+    assert len(old) == 2
+    (newest, *much) = left
+    assert folder.prune(keep_days=0, keep_mib=1) == much
+    assert folder.all() == [newest]
     assert newest.name.startswith(f"{dt_util.now():%Y%m%d}")
     assert (media / "mine.wav").exists()

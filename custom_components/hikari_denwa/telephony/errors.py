@@ -334,6 +334,12 @@ class SpeechFailedError(SoundError):
     reason = "speech_failed"
 
 
+class SpeechEngineMissingError(SpeechFailedError):
+    """Home Assistant has no text-to-speech engine."""
+
+    reason = "speech_engine_missing"
+
+
 class FfmpegMissingError(SoundError):
     """There is no ffmpeg that could decode or encode."""
 

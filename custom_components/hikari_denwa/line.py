@@ -468,12 +468,16 @@ class Line:
         if self._admitted.pop(call.id, None) is None:
             await self.client.answer(call.id)
             return
+        # Nobody else is to take it while other calls are put on hold.
+        self._answered(self.latest(call), dt_util.utcnow())
         for other in self.calls:
             if other.state is CallState.TALKING and not other.holding:
                 with suppress(TelephonyError):
                     await self.client.hold(other.id, held=True)
         if self.latest(call).holding:
-            await self.client.hold(call.id, held=False)
+            # Who cannot be taken back is shown as on hold.
+            with suppress(TelephonyError):
+                await self.client.hold(call.id, held=False)
         await self.player.async_silence(call)
         if (current := self._calls.get(call.id)) is None:
             raise CallUnknownError

@@ -9,7 +9,7 @@ from scripts.home_assistant import Client
 from tests.home_gateway.config import GatewayConfig, Slot
 from tests.home_gateway.gateway import HomeGateway
 
-from .person import PAGE, TALL, Person
+from .person import PAGE, PATIENCE_SECONDS, TALL, Person
 from .stage import staged
 from .words import ENGLISH, JAPANESE, Words
 
@@ -93,7 +93,7 @@ async def _line(person: Person, gateway: HomeGateway) -> None:
     await person.fill(words.field("user", "password"), "secret-3")
     await person.click(words.submit)
     await person.finish()
-    await gateway.registered()
+    await gateway.registered(within=PATIENCE_SECONDS)
 
 
 async def _reauth(person: Person, gateway: HomeGateway, client: Client) -> None:
@@ -108,7 +108,7 @@ async def _reauth(person: Person, gateway: HomeGateway, client: Client) -> None:
     await person.photograph("reauth", person.dialog)
     await person.fill(step["data"]["password"], _CHANGED.password)
     await person.click(words.submit)
-    await gateway.registered()
+    await gateway.registered(within=PATIENCE_SECONDS)
     await person.is_told()
 
 

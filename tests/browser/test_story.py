@@ -8,7 +8,7 @@ from tests.home_gateway.call import Side
 from tests.home_gateway.callees import Callee
 from tests.home_gateway.gateway import HomeGateway
 
-from .person import PAGE, SIZE, TALL, Person
+from .person import PAGE, PATIENCE_SECONDS, SIZE, TALL, Person
 from .stage import staged
 from .words import ENGLISH, JAPANESE, Words
 
@@ -47,7 +47,7 @@ async def _add_line(person: Person, gateway: HomeGateway) -> None:
     await person.page.get_by_role("spinbutton").fill(str(gateway.port_v6))
     await person.click(words.submit)
     await person.finish()
-    await gateway.registered()
+    await gateway.registered(within=PATIENCE_SECONDS)
 
 
 async def _add_contact(person: Person) -> None:
@@ -93,10 +93,10 @@ async def _take_call(person: Person, gateway: HomeGateway) -> None:
     await person.sees(words.call_state("ringing"))
     await person.photograph("ringing")
     await person.press(words.entity("button", "answer"))
-    await call.answered()
+    await call.answered(within=PATIENCE_SECONDS)
     await person.sees(words.call_state("talking"))
     await person.press(words.entity("button", "hang_up"))
-    assert (await call.ended()).by is Side.CLIENT
+    assert (await call.ended(within=PATIENCE_SECONDS)).by is Side.CLIENT
     await person.sees(words.call_state("idle"))
 
 
@@ -110,11 +110,11 @@ async def _place_call(person: Person, gateway: HomeGateway) -> None:
     await field.press("Enter")
     await person.page.keyboard.press("Escape")
     await person.press(words.entity("button", "dial"))
-    call = await gateway.next_call(after=0)
+    call = await gateway.next_call(after=0, within=PATIENCE_SECONDS)
     assert call.dialled == OUTSIDE.replace("-", "")
     await person.sees(words.call_state("talking"))
     await person.press(words.entity("button", "hang_up"))
-    await call.ended()
+    await call.ended(within=PATIENCE_SECONDS)
     await person.sees(words.call_state("idle"))
 
 
@@ -123,11 +123,11 @@ async def _call_contact(person: Person, gateway: HomeGateway) -> None:
     words = person.words
     placed = len(gateway.placed)
     await person.press(words.friend)
-    call = await gateway.next_call(after=placed)
+    call = await gateway.next_call(after=placed, within=PATIENCE_SECONDS)
     assert call.dialled == CALLER
     await person.sees(words.call_state("talking"))
     await person.press(words.entity("button", "hang_up"))
-    await call.ended()
+    await call.ended(within=PATIENCE_SECONDS)
     await person.sees(words.call_state("idle"))
 
 

@@ -19,6 +19,7 @@ _SECTIONS = (
     "answering",
     "recording",
     "assist_by_phone",
+    "ringing",
     "call_log",
     "gateway",
 )

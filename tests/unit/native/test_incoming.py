@@ -591,6 +591,17 @@ class TestChanges:
         bench.receive(within(ringing, "UPDATE", cseq=4))
         assert bench.sent_status(200).body == b""
 
+    async def test_update_before_the_answer_times_nothing(self, bench: Bench) -> None:
+        """The session begins with the 2xx, and so does its timer (RFC 4028 §9)."""
+        bench.receive(invite(*TIMER))
+        ringing = bench.sent_status(180)
+        timer = (("Supported", "timer"), ("Session-Expires", "30;refresher=uas"))
+        bench.receive(within(ringing, "UPDATE", *timer))
+        assert bench.sent_status(200)
+        bench.clock.advance(60)
+        assert "call_ended" not in bench.kinds
+        assert not any(isinstance(each, Request) for each in bench.sent())
+
     async def test_second_reinvite_before_the_ack_of_the_first(self, bench: Bench) -> None:
         """The newer answer takes the place of the older one."""
         response = await talking(bench)

@@ -542,6 +542,22 @@ class TestAnswered:
         bench.sent_request("ACK")
         assert bench.kinds[-1] == "call_connected"
 
+    async def test_update_before_the_answer_times_nothing(self, bench: Bench) -> None:
+        """There is no session that could expire, only a call that can be cancelled."""
+        request = await dialled(bench)
+        bench.answer(request, 183, CONTACT, body=OFFER)
+        update = self.within(request, "UPDATE", *TIMED[:1], ("Session-Expires", "30;refresher=uac"))
+        bench.receive(update)
+        assert bench.sent_status(200)
+        bench.clock.advance(60)
+        assert "call_ended" not in bench.kinds
+        bench.agent.sessions[0].hang_up()
+        cancel = bench.sent_request("CANCEL")
+        bench.answer(cancel, 200)
+        bench.answer(request, 487)
+        bench.sent_request("ACK")
+        assert not bench.agent.sessions
+
     @pytest.mark.parametrize(
         ("body", "expected"),
         [

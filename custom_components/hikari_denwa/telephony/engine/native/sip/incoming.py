@@ -189,10 +189,10 @@ class IncomingCall(Session):
         request = self.transaction.request
         response = self._around.manners.reply(request, 200, tag=self.tag)
         response.headers.set("Contact", self._around.contact)
+        self._confirmed = True
         self._settle_timer(request, response)
         response.headers.set("Content-Type", sdp.CONTENT_TYPE)
         response.body = body
-        self._confirmed = True
         self._stop_ringing()
         self._answer_until_acknowledged(self.transaction, response, offered=not request.body)
         if self._media:

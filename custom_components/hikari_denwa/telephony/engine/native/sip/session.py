@@ -498,13 +498,17 @@ class Session(ABC):
         return response
 
     def _settle_timer(self, request: Request, response: Response) -> None:
-        """Put the session timer that a request asks for into its 2xx, and start it."""
+        """Put the session timer that a request asks for into its 2xx, and start it.
+
+        An UPDATE before the call is answered starts none: the 2xx of the INVITE will (§7.2, §9).
+        """
         answer = answer_timer(request, self._session_timer.interval)
         if answer:
             response.headers.set("Session-Expires", str(answer.header))
             if answer.required:
                 response.headers.set("Require", "timer")
-        self._session_timer.restart(answer.interval if answer else None)
+        if self._confirmed:
+            self._session_timer.restart(answer.interval if answer else None)
 
     def _expired(self) -> None:
         """End a session that nobody has refreshed (RFC 4028 §10)."""

@@ -111,10 +111,7 @@ class House:
     async def set_option(self, entry_id: str, **options: Any) -> None:
         """Fill in the options as a person does, and wait until the line is back."""
         before = self.gateway.binding()
-        path = "/api/config/config_entries/options/flow"
-        shown = await self.client.post(path, {"handler": entry_id})
-        done = await self.client.post(f"{path}/{shown['flow_id']}", options)
-        assert done["type"] == "create_entry", done
+        await self.client.set_options(entry_id, options)
         await self.until(lambda: self.gateway.binding() not in (None, before))
         await self.loaded(entry_id)
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -274,6 +275,8 @@ class CallLog:
         self._over: dict[str, str] = {}
         self._listeners: list[LogListener] = []
         self._unsaved = False
+        self._held_back = 0
+        self._untold = False
 
     def __iter__(self) -> Iterator[LoggedCall]:
         """Go through the calls, the latest first."""
@@ -343,6 +346,17 @@ class CallLog:
         """Call the listener whenever the log has changed; returns how to stop that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Tell the listeners of what changes meanwhile when it is over: others are in a hurry."""
+        self._held_back += 1
+        try:
+            yield
+        finally:
+            self._held_back -= 1
+            if self._untold and not self._held_back:
+                self._tell()
 
     @callback
     def call_updated(self, update: CallUpdate) -> None:
@@ -446,6 +460,13 @@ class CallLog:
     def _changed(self) -> None:
         """Have it written, and tell the listeners."""
         self._save()
+        self._untold = True
+        if not self._held_back:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell the listeners."""
+        self._untold = False
         for listener in tuple(self._listeners):
             listener()
 

@@ -72,7 +72,7 @@ class LineEvent(HikariEntity, EventEntity):
     @override
     async def async_added_to_hass(self) -> None:
         """Begin to follow the line's calls."""
-        self.async_on_remove(self.line.subscribe_calls(self.async_call_updated))
+        self.async_on_remove(self.line.subscribe_calls(self.async_call_updated, hurry=True))
 
     @callback
     @abstractmethod

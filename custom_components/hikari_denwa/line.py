@@ -264,9 +264,12 @@ class Line:
         return lambda: self._state_listeners.remove(listener)
 
     @callback
-    def subscribe_calls(self, listener: CallListener) -> CALLBACK_TYPE:
-        """Call the listener with all that happens to calls; returns how to stop that."""
-        self._call_listeners.append(listener)
+    def subscribe_calls(self, listener: CallListener, *, hurry: bool = False) -> CALLBACK_TYPE:
+        """Call the listener with all that happens to calls; returns how to stop that.
+
+        Who is in a ``hurry`` hears of it before all but the log.
+        """
+        self._call_listeners.insert(1 if hurry else len(self._call_listeners), listener)
         return lambda: self._call_listeners.remove(listener)
 
     @callback
@@ -1002,9 +1005,10 @@ class Line:
     def _tell(self, event: CallEventType, call: Call, **details: Any) -> CallUpdate:
         """Tell the listeners of calls."""
         update = self._update(event, call, **details)
-        for listener in tuple(self._call_listeners):
-            listener(update)
-        self._tell_followers(update)
+        with self.log.held_back():
+            for listener in tuple(self._call_listeners):
+                listener(update)
+            self._tell_followers(update)
         return update
 
     def _tell_followers(self, update: CallUpdate) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import wave
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -97,16 +97,22 @@ class Voice(tts.TextToSpeechEntity):
 
 
 @pytest.fixture
-async def voice(hass: HomeAssistant, tmp_path: Path) -> AsyncIterator[Voice]:
+async def voice(hass: HomeAssistant, tmp_path: Path) -> Voice:
     """Return a text-to-speech engine that Home Assistant has."""
     speaker = Voice(tmp_path)
+    assert await async_setup_component(hass, "tts", {})
+    await hass.data[DATA_COMPONENT].async_add_entities([speaker])
+    return speaker
+
+
+@pytest.fixture(autouse=True)
+def no_speech_of_before(tmp_path: Path) -> Iterator[None]:
+    """Have Home Assistant keep what was said in the test's own folder, whoever sets it up."""
     with (
         patch("homeassistant.components.tts._init_tts_cache_dir", return_value=str(tmp_path)),
         patch("homeassistant.components.tts._get_cache_files", return_value={}),
     ):
-        assert await async_setup_component(hass, "tts", {})
-        await hass.data[DATA_COMPONENT].async_add_entities([speaker])
-        yield speaker
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -535,7 +535,7 @@ def _number_of(hass: HomeAssistant, written: str | int) -> str:
         numbers = {contact.number_to_dial for contact in address_book(hass).named(text)} - {None}
         if len(numbers) > 1:
             raise wrong_input("contact_ambiguous", name=text) from None
-        return next(iter(numbers)) or text if numbers else text
+        return next(iter(numbers), None) or text
     return text
 
 

@@ -11,7 +11,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .entity import HikariEntity
+from .entity import StandingEntity
 from .line import HikariConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -33,14 +33,8 @@ async def async_setup_entry(
     async_add_entities([RegisteredSensor(entry, _REGISTERED)])
 
 
-class RegisteredSensor(HikariEntity, BinarySensorEntity):
+class RegisteredSensor(StandingEntity, BinarySensorEntity):
     """On while the gateway sends the extension's calls here; over which family and address."""
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Tell that this is known at any time."""
-        return True
 
     @property
     @override

@@ -12,7 +12,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .contact_entities import ContactEntities, ContactEntity
 from .contacts import Contact
 from .dialling import async_is_person
-from .entity import HikariEntity
+from .entity import HikariEntity, StandingEntity
 from .exceptions import translated_errors
 from .line import HikariConfigEntry, Line
 from .self_test import async_self_test_and_notify
@@ -115,14 +115,8 @@ class DialButton(ContactEntity, ButtonEntity):
             await self.line.async_dial(self.contact.number_to_dial or "", person=person)
 
 
-class SupportButton(HikariEntity, ButtonEntity):
+class SupportButton(StandingEntity, ButtonEntity):
     """A button that is of most use while the line is down."""
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Tell that it can be pressed at any time."""
-        return True
 
 
 class TraceButton(SupportButton):

@@ -39,3 +39,13 @@ class HikariEntity(Entity):
     async def async_added_to_hass(self) -> None:
         """Begin to follow the line."""
         self.async_on_remove(self.line.subscribe(self.async_write_ha_state))
+
+
+class StandingEntity(HikariEntity):
+    """An entity that is of use while the line is down, too."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Tell that it can be seen and used at any time."""
+        return True

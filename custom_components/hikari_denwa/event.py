@@ -13,7 +13,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .calls import CallEventType, CallUpdate
-from .entity import HikariEntity
+from .entity import StandingEntity
 from .line import HikariConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -40,7 +40,7 @@ async def async_setup_entry(
     async_add_entities([CallEvent(entry, _CALL), DoorbellEvent(entry, _DOORBELL)])
 
 
-class LineEvent(HikariEntity, EventEntity):
+class LineEvent(StandingEntity, EventEntity):
     """An event entity of a line.
 
     It stays available while the line is down: the end of a call that was lost has to be
@@ -62,12 +62,6 @@ class LineEvent(HikariEntity, EventEntity):
             "started",
         }
     )
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Tell that events can be seen at any time."""
-        return True
 
     @override
     async def async_added_to_hass(self) -> None:

@@ -39,29 +39,27 @@ def async_describe_events(
 ) -> None:
     """Describe the event that ends every call, and that of a message."""
 
-    @callback
-    def describe(event: Event[dict[str, Any]]) -> dict[str, Any]:
-        """Tell a call in a sentence."""
-        data = event.data
+    def described(data: Mapping[str, Any], message: str, icon: str) -> dict[str, Any]:
+        """Return an entry in the logbook of the line."""
         return {
             LOGBOOK_ENTRY_NAME: data["line"],
-            LOGBOOK_ENTRY_MESSAGE: call_in_words(hass, data),
-            LOGBOOK_ENTRY_ICON: _ICONS[CallOutcome(data["outcome"])],
+            LOGBOOK_ENTRY_MESSAGE: message,
+            LOGBOOK_ENTRY_ICON: icon,
             LOGBOOK_ENTRY_ENTITY_ID: data.get(ATTR_ENTITY_ID),
         }
+
+    @callback
+    def describe_call(event: Event[dict[str, Any]]) -> dict[str, Any]:
+        """Tell a call in a sentence."""
+        data = event.data
+        return described(data, call_in_words(hass, data), _ICONS[CallOutcome(data["outcome"])])
 
     @callback
     def describe_message(event: Event[dict[str, Any]]) -> dict[str, Any]:
         """Tell a message in a sentence."""
-        data = event.data
-        return {
-            LOGBOOK_ENTRY_NAME: data["line"],
-            LOGBOOK_ENTRY_MESSAGE: message_in_words(hass, data),
-            LOGBOOK_ENTRY_ICON: _MESSAGE_ICON,
-            LOGBOOK_ENTRY_ENTITY_ID: data.get(ATTR_ENTITY_ID),
-        }
+        return described(event.data, message_in_words(hass, event.data), _MESSAGE_ICON)
 
-    async_describe_event(DOMAIN, EVENT_CALL, describe)
+    async_describe_event(DOMAIN, EVENT_CALL, describe_call)
     async_describe_event(DOMAIN, EVENT_MESSAGE, describe_message)
 
 

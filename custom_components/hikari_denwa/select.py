@@ -10,7 +10,7 @@ from homeassistant.helpers.importlib import async_import_module
 from homeassistant.setup import async_setup_component
 
 from .const import ASSIST_PLATFORM, CONF_FAMILY, CONF_RING_TARGET
-from .entity import HikariEntity
+from .entity import StandingEntity
 from .exceptions import translated_errors
 from .line import HikariConfigEntry
 from .ringing import ring_target, ring_targets
@@ -46,14 +46,8 @@ async def async_setup_entry(
         async_add_entities(assist.selects(hass, entry))
 
 
-class FamilySelect(HikariEntity, SelectEntity):
+class FamilySelect(StandingEntity, SelectEntity):
     """Chooses over which families the line may register; the gateway is asked first."""
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Tell that another family can be chosen just when the line is down."""
-        return True
 
     @property
     @override
@@ -69,14 +63,8 @@ class FamilySelect(HikariEntity, SelectEntity):
         self.async_write_ha_state()
 
 
-class RingTargetSelect(HikariEntity, SelectEntity):
+class RingTargetSelect(StandingEntity, SelectEntity):
     """Chooses which of the players of the line's option ring: all, one of them, or none."""
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Tell that it can be chosen at any time."""
-        return True
 
     @property
     @override

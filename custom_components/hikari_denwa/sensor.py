@@ -18,7 +18,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_time_change
 
 from .call_log import LoggedCall
-from .entity import HikariEntity
+from .entity import HikariEntity, StandingEntity
 from .line import HikariConfigEntry, Line
 from .telephony.calls import CallState
 from .telephony.compatibility import Outlook, Verdict
@@ -247,7 +247,7 @@ class OutlookSensor(HikariEntity, SensorEntity):
         return self.line.dialler.verdict(number, person=True) if number else None
 
 
-class LogSensor(HikariEntity, SensorEntity):
+class LogSensor(StandingEntity, SensorEntity):
     """Shows something of the call log, which is there whether the line is up or down."""
 
     entity_description: LogSensorDescription
@@ -271,12 +271,6 @@ class LogSensor(HikariEntity, SensorEntity):
         """Read the log as it is now."""
         super().__init__(entry, description)
         self._shown = self._read()
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Tell that the log can be read at any time."""
-        return True
 
     @property
     @override

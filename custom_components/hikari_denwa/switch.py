@@ -13,7 +13,7 @@ from .const import (
     CONF_BLOCK_UNKNOWN,
     CONF_DO_NOT_DISTURB,
 )
-from .entity import HikariEntity
+from .entity import StandingEntity
 from .line import HikariConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -39,14 +39,8 @@ async def async_setup_entry(
     async_add_entities(OptionSwitch(entry, description) for description in _SWITCHES)
 
 
-class OptionSwitch(HikariEntity, SwitchEntity):
+class OptionSwitch(StandingEntity, SwitchEntity):
     """Sets an option of the line, which is kept with the line and takes effect at once."""
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Tell that options can be set at any time."""
-        return True
 
     @property
     @override

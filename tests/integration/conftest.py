@@ -26,7 +26,7 @@ from custom_components.hikari_denwa.telephony.errors import TelephonyError
 from tests.home_gateway.likeness import spoken
 from tests.loopback import loopback
 
-from .fake_engine import FakeEngine
+from .fake_engine import FakeEngine, connected, incoming
 
 __all__ = ["loopback"]
 
@@ -192,3 +192,11 @@ def changes(hass: HomeAssistant) -> Callable[[str], list[State]]:
         return states
 
     return collect
+
+
+@pytest.fixture
+async def talking(engine: FakeEngine, line: Line) -> Line:
+    """Return a line whose call carries sound."""
+    engine.client.listener().call_event(incoming())
+    engine.client.listener().call_event(connected())
+    return line

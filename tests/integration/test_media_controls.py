@@ -12,7 +12,7 @@ from custom_components.hikari_denwa import playback as player_module
 from custom_components.hikari_denwa.line import Line
 
 from .conftest import needs_ffmpeg, state_of, until
-from .fake_engine import FakeEngine, connected, incoming
+from .fake_engine import FakeEngine
 from .test_media_player import PLAYER, heard, numbered, play
 
 
@@ -20,14 +20,6 @@ from .test_media_player import PLAYER, heard, numbered, play
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the far end's ear be open at once."""
     monkeypatch.setattr(player_module, "SETTLE", timedelta())
-
-
-@pytest.fixture
-async def talking(engine: FakeEngine, line: Line) -> Line:
-    """Return a line whose call carries sound."""
-    engine.client.listener().call_event(incoming())
-    engine.client.listener().call_event(connected())
-    return line
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,7 @@ from custom_components.hikari_denwa.telephony.errors import SpeechFailedError
 from tests.home_gateway.likeness import compare, spoken
 
 from .conftest import Voice, linear, needs_ffmpeg, state_of, until
-from .fake_engine import FakeEngine, connected, ended, held, incoming
+from .fake_engine import FakeEngine, ended, held
 
 PLAYER = "media_player.home_call_sound"
 CALL_EVENT = "event.home_call"
@@ -41,14 +41,6 @@ CALL_EVENT = "event.home_call"
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the far end's ear be open at once."""
     monkeypatch.setattr(player_module, "SETTLE", timedelta())
-
-
-@pytest.fixture
-async def talking(engine: FakeEngine, line: Line) -> Line:
-    """Return a line whose call carries sound."""
-    engine.client.listener().call_event(incoming())
-    engine.client.listener().call_event(connected())
-    return line
 
 
 @pytest.fixture(autouse=True)

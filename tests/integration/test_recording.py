@@ -52,14 +52,6 @@ def media(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     return tmp_path / "hikari_denwa"
 
 
-@pytest.fixture
-async def talking(engine: FakeEngine, line: Line) -> Line:
-    """Return a line whose call carries sound."""
-    engine.client.listener().call_event(incoming())
-    engine.client.listener().call_event(connected())
-    return line
-
-
 async def act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
     """Carry out an action and return its response."""
     response = await hass.services.async_call(

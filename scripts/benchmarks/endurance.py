@@ -5,8 +5,8 @@ from scripts.benchmarks.rig import RigError
 from tests.soak.calls import soak
 
 CALLS = 5000
-# What the engine keeps of a call for 32 s is in balance then.
-WARM_UP = 1500
+# What the engine keeps of a call for 32 s is in balance then, and what waits to be collected.
+WARM_UP = 2500
 
 
 async def measure() -> list[Figure]:

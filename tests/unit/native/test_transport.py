@@ -156,14 +156,16 @@ class Unruly:
         """Return where it is bound."""
         return "127.0.0.1", 5060
 
-    def recvfrom(self, _size: int) -> tuple[bytes, Address]:
+    def recvfrom_into(self, buffer: memoryview) -> tuple[int, Address]:
         """Give what arrives, then nothing."""
         if not self.arrives:
             raise BlockingIOError
         found = self.arrives.pop(0)
         if isinstance(found, OSError):
             raise found
-        return found
+        data, source = found
+        buffer[: len(data)] = data
+        return len(data), source
 
     def recvmsg(self, *_: int) -> tuple[bytes, list[object], int, Address | None]:
         """Give whom an ICMP error is of, then nothing."""

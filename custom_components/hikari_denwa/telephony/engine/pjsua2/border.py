@@ -29,11 +29,10 @@ from ..sip.manners import ALLOWED, EXTENSIONS, Manners
 from ..sip.messages import MessageError, Request, Response, is_keep_alive, parse
 from ..sip.own_requests import OwnRequests
 from ..sip.trace import Trace, readable
-from ..sip.transport import Address, UdpTransport, reply_destination
+from ..sip.transport import DATAGRAM_BUFFER, Address, UdpTransport, reply_destination
 from ..sip.uri import NameAddress, SipUri, Uri, Via
 
 _LOGGER = logging.getLogger(__name__)
-_MAX_DATAGRAM = 65535
 _MOST_AT_ONCE = 64
 _SIP_VERSION = b"SIP/"
 _MOST_PENDING = 64
@@ -183,9 +182,10 @@ class Border:
         """Take what pjsua2 sends, a bounded number of messages at once."""
         for _ in range(_MOST_AT_ONCE):
             try:
-                data = self._socket.recv(_MAX_DATAGRAM)
+                length = self._socket.recv_into(DATAGRAM_BUFFER)
             except OSError:
                 return
+            data = bytes(DATAGRAM_BUFFER[:length])
             if not is_keep_alive(data):
                 self._take_from_inside(data)
             if self._socket.fileno() < 0:

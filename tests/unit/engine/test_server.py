@@ -208,7 +208,8 @@ class _Slow:
     """A connection that takes nothing until it is told to."""
 
     def __init__(self) -> None:
-        """Begin closed."""
+        """Begin with the gate shut."""
+        self.closed = False
         self.gate = asyncio.Event()
         self.sent: list[str | bytes] = []
 
@@ -253,6 +254,66 @@ async def test_reader_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPat
     slow.gate.set()
     await outbox.drained()
     assert len(slow.sent) == 1
+    await outbox.close()
+
+
+class _Pipe(asyncio.WriteTransport):
+    """The transport beneath a connection, and what was written past the connection."""
+
+    def __init__(self) -> None:
+        """Begin with nothing waiting."""
+        super().__init__()
+        self.waiting = 0
+        self.closing = False
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take it."""
+        self.written.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        """Tell what waits, in bytes."""
+        return self.waiting
+
+    def is_closing(self) -> bool:
+        """Tell whether it is closing."""
+        return self.closing
+
+
+async def test_sound_is_one_whole_unmasked_frame_of_the_transport() -> None:
+    """While nothing waits, sound needs no task: header as of RFC 6455, then the message."""
+    slow, pipe = _Slow(), _Pipe()
+    outbox = outbox_module.Outbox(slow, pipe)
+    outbox.post_sound(_frame(7))
+    message = _frame(7).encode()
+    assert pipe.written == [bytes((0x82, 126)) + len(message).to_bytes(2) + message]
+    await outbox.close()
+
+
+async def test_sound_never_overtakes_what_waits() -> None:
+    """A message under way, bytes in the transport: sound queues behind them."""
+    slow, pipe = _Slow(), _Pipe()
+    outbox = outbox_module.Outbox(slow, pipe)
+    outbox.post(_message(0))
+    outbox.post_sound(_frame(1))
+    slow.gate.set()
+    await outbox.drained()
+    pipe.waiting = 1
+    outbox.post_sound(_frame(2))
+    await outbox.drained()
+    assert [type(item) for item in slow.sent] == [str, bytes, bytes]
+    assert not pipe.written
+    await outbox.close()
+
+
+@pytest.mark.parametrize("closes", ["sender", "transport"])
+async def test_no_sound_follows_a_close_frame(closes: str) -> None:
+    """Once the connection closes, only it knows what may still be written (RFC 6455 §5.5.1)."""
+    slow, pipe = _Slow(), _Pipe()
+    slow.closed, pipe.closing = closes == "sender", closes == "transport"
+    outbox = outbox_module.Outbox(slow, pipe)
+    outbox.post_sound(_frame(1))
+    assert not pipe.written
     await outbox.close()
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 from collections import deque
 from typing import Protocol
 
-from .protocol import Message, SoundFrame, encode
+from .protocol import SOUND_MESSAGE_BYTES, Message, SoundFrame, encode
 from .tasks import start_now
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_TEXTS = 10_000
 _MOST_FRAMES = 500
+# RFC 6455 §5.2: a whole binary message, unmasked, whose length is in the 16 bits that follow.
+_SOUND_FRAME_HEADER = struct.pack("!BBH", 0x82, 126, SOUND_MESSAGE_BYTES)
 
 
 class Sender(Protocol):
     """The side of aiohttp's WebSockets that the outbox needs."""
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether the WebSocket is being closed, or is."""
 
     async def send_str(self, data: str) -> None:
         """Send a text message; waits while the connection is full."""
@@ -30,11 +37,15 @@ class Outbox:
 
     Messages go before sound. When the other side does not read, the oldest sound is dropped
     (10 s are kept) and messages are kept; past 10,000 of them the outbox is ``broken``.
+
+    A server's sound goes straight into the transport while nothing waits there: a task and two
+    coroutines for every 20 ms are a tenth of what a call costs.
     """
 
-    def __init__(self, sender: Sender) -> None:
-        """Begin empty."""
+    def __init__(self, sender: Sender, transport: asyncio.WriteTransport | None = None) -> None:
+        """Begin empty. ``transport`` is what an uncompressed server's ``sender`` writes to."""
         self._sender = sender
+        self._transport = transport
         self._texts: deque[str] = deque()
         self._frames: deque[bytes] = deque(maxlen=_MOST_FRAMES)
         self._task: asyncio.Task[None] | None = None
@@ -55,7 +66,11 @@ class Outbox:
         """Send 20 ms of sound, or drop the oldest that waits."""
         if self.broken.is_set():
             return
-        self._frames.append(frame.encode())
+        message = frame.encode()
+        if self._transport is not None and self._is_free(self._transport):
+            self._transport.write(_SOUND_FRAME_HEADER + message)
+            return
+        self._frames.append(message)
         self._hurry()
 
     async def drained(self) -> None:
@@ -76,9 +91,20 @@ class Outbox:
         self._texts.clear()
         self._frames.clear()
 
+    def _is_free(self, transport: asyncio.WriteTransport) -> bool:
+        """Tell whether a whole frame can be written now, without getting before another."""
+        if self._is_sending or self._sender.closed or transport.is_closing():
+            return False
+        return not transport.get_write_buffer_size()
+
+    @property
+    def _is_sending(self) -> bool:
+        """Tell whether something waits until the connection takes it."""
+        return self._task is not None and not self._task.done()
+
     def _hurry(self) -> None:
         """Send now, in this very call as far as the connection takes it."""
-        if self._task and not self._task.done():
+        if self._is_sending:
             return
         self._task = start_now(self._send())
 

@@ -29,6 +29,7 @@ FRAME_BYTES = 160
 FRAME_SECONDS = 0.02
 SILENCE = b"\xff" * FRAME_BYTES
 _SOUND_HEADER = struct.Struct("!BBHIQ")
+SOUND_MESSAGE_BYTES = _SOUND_HEADER.size + FRAME_BYTES
 
 
 class FamilyChoice(StrEnum):
@@ -522,7 +523,7 @@ class SoundFrame:
     @classmethod
     def decode(cls, message: bytes) -> SoundFrame:
         """Read a binary message; raises ProtocolError for anything else."""
-        if len(message) != _SOUND_HEADER.size + FRAME_BYTES:
+        if len(message) != SOUND_MESSAGE_BYTES:
             raise ProtocolError(detail=f"sound message of {len(message)} bytes")
         direction, flags, channel, number, played_at = _SOUND_HEADER.unpack_from(message)
         try:

@@ -122,7 +122,7 @@ class Server:
         await socket.prepare(request)
         if request.transport:
             request.transport.set_write_buffer_limits(high=_WRITE_BUFFER)
-        outbox = Outbox(socket)
+        outbox = Outbox(socket, request.transport)
         self._strangers += 1
         try:
             hello = await self._greeting(socket, outbox, request.remote or "")

@@ -146,7 +146,7 @@ def provide_programs(suite: str) -> str | None:
 
 
 def provide_pjsua2(home_assistant: str) -> None:
-    """Have a pjsua2 for the conformance suite, or let it say why there is none."""
+    """Have a pjsua2 for the suites that show it, or let them say why there is none."""
     if home_assistant != "newest":
         # No line of the second back end depends on Home Assistant.
         os.environ[PJSUA2_MISSING] = "it is examined beside the newest Home Assistant alone"
@@ -244,7 +244,7 @@ def main() -> int:
         environment.say(str(error))
         return 1
     suites = provided(options.suites or list(SUITES), tally)
-    if "conformance" in suites:
+    if not {"conformance", "browser"}.isdisjoint(suites):
         provide_pjsua2(options.home_assistant)
     arguments = ["-p", "no:cacheprovider", "--backend", options.backend, *extra]
     if options.coverage:

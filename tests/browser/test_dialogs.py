@@ -1,10 +1,16 @@
 """Every dialog of the integration as a person sees it, with a picture of each."""
 
+import asyncio
+import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from custom_components.hikari_denwa.telephony.engine import process
+from scripts.environment import CACHE
 from scripts.home_assistant import Client
 from tests.home_gateway.config import GatewayConfig, Slot
 from tests.home_gateway.gateway import HomeGateway
@@ -24,6 +30,8 @@ _SECTIONS = (
     "gateway",
 )
 _CHANGED = Slot(number="3", user_id="0003", password="another")
+_PJSUA2 = Path(os.environ.get("HIKARI_PJSUA2_PYTHON") or CACHE / "environments/pjsua2/bin/python")
+_HAS_PJSUA2 = _PJSUA2.exists()
 # The step that a repair begins with, and the words of the issue.
 _PROBLEMS: dict[str, tuple[str, dict[str, str]]] = {
     "calls_need_ipv4": ("second_address", {}),
@@ -55,8 +63,12 @@ async def test_dialogs(words: Words, tmp_path: Path) -> None:
             await _contacts(person)
             await _options(person)
             await _engine(person)
+            await _pjsua2(person)
             await _repairs(person, client)
             await _app(person, client)
+            async with _engine_elsewhere(tmp_path) as (url, token):
+                await _elsewhere(person, changed, url, token)
+            await _need_ipv4(person, client, changed)
     assert changed.violations == []
 
 
@@ -113,14 +125,19 @@ async def _reauth(person: Person, gateway: HomeGateway, client: Client) -> None:
     await person.is_told()
 
 
-async def _reconfigure(person: Person) -> None:
-    """Change the line."""
+async def _open_reconfigure(person: Person) -> None:
+    """Open the data of the line."""
     words = person.words
     await person.go(PAGE)
     await person.choose_in_menu(words.menu, words.reconfigure)
     await person.opened(words.ours["config"]["step"]["reconfigure"]["title"])
+
+
+async def _reconfigure(person: Person) -> None:
+    """Change the line."""
+    await _open_reconfigure(person)
     await person.photograph("reconfigure", person.dialog)
-    await person.click(words.submit)
+    await person.click(person.words.submit)
     await person.is_told()
 
 
@@ -181,7 +198,6 @@ async def _engine(person: Person) -> None:
     """Choose an engine of each kind that wants to know more, and be told what is wrong."""
     words = person.words
     ours = words.ours["options"]
-    field = ours["step"]["init"]["data"]["engine"]
     for kind, entry, example, text, error in (
         (
             "pjsua2",
@@ -193,10 +209,7 @@ async def _engine(person: Person) -> None:
         ("remote", "engine_url", "engine.local:17060", "127.0.0.1:9", "engine_unreachable"),
     ):
         step = ours["step"][f"engine_{kind}"]
-        await _open_options(person)
-        await person.select(field, words.ours["selector"]["engine"]["options"][kind])
-        await person.click(words.submit)
-        await person.opened(step["title"])
+        await _choose_engine(person, kind)
         await person.fill(step["data"][entry], example)
         await person.photograph(f"engine-{kind}", person.dialog)
         await person.fill(step["data"][entry], text)
@@ -205,29 +218,130 @@ async def _engine(person: Person) -> None:
         await person.close_dialog()
 
 
+async def _select_engine(person: Person, kind: str) -> None:
+    """Select an engine in the options."""
+    ours = person.words.ours
+    await person.select(
+        ours["options"]["step"]["init"]["data"]["engine"],
+        ours["selector"]["engine"]["options"][kind],
+    )
+
+
+async def _choose_engine(person: Person, kind: str) -> None:
+    """Choose an engine, and come to the question about it."""
+    await _open_options(person)
+    await _select_engine(person, kind)
+    await person.click(person.words.submit)
+    await person.opened(person.words.ours["options"]["step"][f"engine_{kind}"]["title"])
+
+
+async def _pjsua2(person: Person) -> None:
+    """Be told what a pjsua2 can do, where the tests have one."""
+    if not _HAS_PJSUA2:
+        return
+    steps = person.words.ours["options"]["step"]
+    await _choose_engine(person, "pjsua2")
+    await person.fill(steps["engine_pjsua2"]["data"]["engine_interpreter"], str(_PJSUA2))
+    await person.click(person.words.submit)
+    await person.opened(steps["pjsua2_found"]["title"])
+    await person.photograph("engine-pjsua2-found", person.dialog)
+    await person.close_dialog()
+
+
+@asynccontextmanager
+async def _engine_elsewhere(folder: Path) -> AsyncIterator[tuple[str, str]]:
+    """Have an engine of its own for the time of a block; gives its address and its token."""
+    token = folder / "token"
+    token.write_text("a-token-that-is-long\n")
+    engine = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        Path(process.__file__).with_name("__main__.py"),
+        "--listen",
+        "127.0.0.1:0",
+        "--token-file",
+        token,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert engine.stdout is not None
+    try:
+        _, address = (await engine.stdout.readline()).decode().split()
+        yield address, token.read_text().strip()
+    finally:
+        engine.terminate()
+        await engine.wait()
+
+
+async def _elsewhere(person: Person, gateway: HomeGateway, url: str, token: str) -> None:
+    """Let the line use an engine elsewhere, which registers it, and then our own again."""
+    words = person.words
+    steps = words.ours["options"]["step"]
+    asked, found = steps["engine_remote"], steps["remote_found"]
+    await _choose_engine(person, "remote")
+    await person.fill(asked["data"]["engine_url"], url)
+    await person.fill(asked["data"]["engine_token"], token)
+    await person.click(words.submit)
+    await person.opened(found["title"])
+    await person.photograph("engine-remote-found", person.dialog)
+    asked_before = len(gateway.registers)
+    await person.click(words.submit)
+    await person.finish()
+    await gateway.until(lambda: len(gateway.registers) > asked_before, PATIENCE_SECONDS)
+    await gateway.registered(within=PATIENCE_SECONDS)
+    await _open_options(person)
+    await _select_engine(person, "automatic")
+    await person.click(words.submit)
+    await person.finish()
+
+
 def _end(sentence: str) -> str:
     """Return the words of a sentence that follow its last placeholder."""
     return sentence.rpartition("}")[2][:20]
 
 
+async def _open_repair(
+    person: Person, client: Client, problem: str, step: str, placeholders: dict[str, str]
+) -> None:
+    """Have a problem, and open its repair."""
+    issue = person.words.ours["issues"][problem]
+    await client.command(
+        "call_service",
+        domain="rehearsal",
+        service="show_problem",
+        service_data={"problem": problem, "words": placeholders},
+    )
+    await person.go("/config/repairs")
+    title = issue["title"].format(line="Hikari Denwa", **placeholders)
+    await person.page.get_by_text(title).first.click()
+    await person.opened(issue["fix_flow"]["step"][step]["title"])
+
+
 async def _repairs(person: Person, client: Client) -> None:
     """Open the repair of each problem that has one."""
-    words = person.words
     for problem, (step, placeholders) in _PROBLEMS.items():
-        issue = words.ours["issues"][problem]
         shown = placeholders
         if problem == "engine_app_replaced":
-            sentence = words.ours["exceptions"]["engine_unreachable"]["message"]
+            sentence = person.words.ours["exceptions"]["engine_unreachable"]["message"]
             shown = {**placeholders, "problem": sentence.format(url="http://127.0.0.1:17060")}
-        await client.command(
-            "call_service",
-            domain="rehearsal",
-            service="show_problem",
-            service_data={"problem": problem, "words": shown},
-        )
-        await person.go("/config/repairs")
-        title = issue["title"].format(line="Hikari Denwa", **shown)
-        await person.page.get_by_text(title).first.click()
-        await person.opened(issue["fix_flow"]["step"][step]["title"])
+        await _open_repair(person, client, problem, step, shown)
         await person.photograph(f"repair-{problem.replace('_', '-')}", person.dialog)
         await person.close_dialog()
+
+
+async def _need_ipv4(person: Person, client: Client, gateway: HomeGateway) -> None:
+    """Set the line to IPv6 alone, and let the repair of what comes of that undo it."""
+    words = person.words
+    await _open_reconfigure(person)
+    await person.fill(words.field("reconfigure", "gateway"), "::1")
+    await person.select(
+        words.field("reconfigure", "family"), words.ours["selector"]["family"]["options"]["ipv6"]
+    )
+    await person.click(words.submit)
+    await person.is_told()
+    await _open_repair(person, client, "calls_need_ipv4", "confirm", {})
+    await person.photograph("repair-both-families", person.dialog)
+    asked_before = len(gateway.registers)
+    await person.click(words.submit)
+    await person.finish()
+    await gateway.until(lambda: len(gateway.registers) > asked_before, PATIENCE_SECONDS)

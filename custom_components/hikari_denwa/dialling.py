@@ -197,6 +197,8 @@ class Dialler:
             async with self._turn:
                 judged = self._judge(number, options, self._line.state.paths)
                 dialling = self._begin(judged, options)
+                # Only for a call that may be placed is a caller sent away.
+                await self._line.doorkeeper.async_make_way()
                 if dialling.current.moves_registration:
                     dialling = await self._move_first(number, dialling)
                 return await self._place(dialling)

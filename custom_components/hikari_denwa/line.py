@@ -389,7 +389,6 @@ class Line:
         with 186 if the callee refuses withheld numbers. Raises why it cannot be placed, and
         what the engine answers.
         """
-        await self.doorkeeper.async_make_way()
         dialled = self.dialler.async_dial(number, person=person, show_number=show_number)
         # An automation that is stopped must not leave a call that nobody knows.
         return await asyncio.shield(

@@ -30,6 +30,7 @@ from custom_components.hikari_denwa.telephony.errors import (
     CallNotRingingError,
     CallUnknownError,
     EngineLostError,
+    NumberInvalidError,
 )
 from tests.home_gateway.likeness import compare, spoken
 
@@ -488,12 +489,18 @@ async def test_the_home_goes_first(
     entry: MockConfigEntry,
     changes: Changes,
 ) -> None:
-    """Who dials, or answers another call, has the line: the blocked caller is hung up before."""
+    """Who dials, or answers another call, has the line: the blocked caller is hung up before.
+
+    A number that cannot be dialled sends nobody away.
+    """
     line = await guarded(hass, entry, **CHALLENGED)
     events = changes(CALL_EVENT)
     listener = gateway(engine)
     listener.call_event(incoming())
     await until(lambda: bool(engine.played))
+    with pytest.raises(NumberInvalidError):
+        await line.async_dial("nobody", person=True)
+    assert engine.sent("hang_up") == []
     await line.async_dial("0311110000", person=True)
     names = [command[0] for command in engine.commands]
     assert names.index("hang_up") < names.index("dial")

@@ -3,14 +3,17 @@
 The actions are for ``scripts/bench`` alone: ``block`` stops the event loop for 300 ms of each
 second; ``stamps`` returns when this process had read each incoming call from the
 engine; ``send`` runs the integration's own RTP sender inside this event loop; ``watch_loop``
-notes how long the integration holds the loop at a time, by asyncio's debug mode; ``time_loop``
+notes how long the integration holds the loop at a time, by asyncio's debug mode, and apart from
+that how long Python's collector does; ``time_loop``
 measures how late the loop is, whoever holds it.
 """
 
 import asyncio
+import gc
 import logging
 import select
 import time
+from collections import deque
 from typing import Any
 
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
@@ -26,6 +29,7 @@ BLOCKED_SECONDS = 0.3
 WATCH_SECONDS = 0.001
 NOTICED_SECONDS = 0.001
 OURS = "hikari_denwa"
+LAST_RUNS = 64
 
 
 class LoopBlocker:
@@ -102,18 +106,61 @@ class Stamps:
         Line.call_event = stamped  # type: ignore[assignment,method-assign]
 
 
+class CollectorWatch:
+    """Notes when Python's collector runs.
+
+    It stops the process for the objects of all of Home Assistant, in the step of whoever makes
+    one too many.
+    """
+
+    def __init__(self) -> None:
+        """Begin switched off."""
+        self.longest = 0.0
+        self._runs: deque[tuple[float, float]] = deque(maxlen=LAST_RUNS)
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """Watch from now on."""
+        self.longest = 0.0
+        self._runs.clear()
+        gc.callbacks.append(self._note)
+
+    def end(self) -> None:
+        """Stop."""
+        gc.callbacks.remove(self._note)
+
+    def within(self, seconds: float) -> float:
+        """Return for how long it ran in the last so many seconds."""
+        since = time.monotonic() - seconds
+        return sum(took for began, took in self._runs if began >= since)
+
+    def _note(self, phase: str, _info: dict[str, int]) -> None:
+        """Take the beginning of a run, or its end."""
+        now = time.monotonic()
+        if phase == "start":
+            self._began = now
+            return
+        self._runs.append((self._began, now - self._began))
+        self.longest = max(self.longest, now - self._began)
+
+
 class LoopWatch(logging.Handler):
-    """Takes what asyncio tells in debug mode of steps that took long, and keeps ours."""
+    """Takes what asyncio tells in debug mode of steps that took long, and keeps ours.
+
+    What the collector took of a step is not the step's.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin switched off."""
         super().__init__()
         self._loop = loop
+        self._collector = CollectorWatch()
         self._taken: list[tuple[float, str]] = []
 
     def begin(self) -> None:
         """Watch from now on."""
         self._taken.clear()
+        self._collector.begin()
         self._loop.set_debug(True)
         self._loop.slow_callback_duration = NOTICED_SECONDS
         logging.getLogger("asyncio").addHandler(self)
@@ -122,14 +169,19 @@ class LoopWatch(logging.Handler):
         """Stop, and return what was taken, the longest first."""
         logging.getLogger("asyncio").removeHandler(self)
         self._loop.set_debug(False)
+        self._collector.end()
         taken = sorted(self._taken, reverse=True)
-        return {"seconds": [seconds for seconds, _ in taken], "what": [what for _, what in taken]}
+        return {
+            "seconds": [seconds for seconds, _ in taken],
+            "what": [what for _, what in taken],
+            "collector": self._collector.longest,
+        }
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record: what was executed, and the seconds."""
         if isinstance(record.args, tuple) and len(record.args) == 2 and OURS in str(record.args[0]):
-            what, seconds = record.args
-            self._taken.append((float(str(seconds)), str(what)))
+            what, seconds = str(record.args[0]), float(str(record.args[1]))
+            self._taken.append((seconds - self._collector.within(seconds), what))
 
 
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:

@@ -2,11 +2,12 @@
 
 import argparse
 import asyncio
+import functools
 import json
 import os
 import platform
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,8 @@ from scripts.benchmarks import (
     sound,
 )
 from scripts.benchmarks.figures import Figure, Value
-from scripts.benchmarks.rig import Rig, rig
+from scripts.benchmarks.rig import Rig, RigError, rig
+from scripts.home_assistant import HomeAssistantError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,21 +83,37 @@ ALONE = (
 NAMES = tuple(name for part in (*PARTS, *ALONE) for name in part.names)
 
 
-async def run(wanted: set[str]) -> list[Figure]:
-    """Measure what is wanted."""
+async def run(wanted: set[str]) -> tuple[list[Figure], list[str]]:
+    """Measure what is wanted; returns the figures, and those that could not be measured.
+
+    What goes wrong takes no figure with it but its own.
+    """
     found: list[Figure] = []
+    missed: list[str] = []
     parts = [part for part in PARTS if wanted.intersection(part.names)]
     if parts:
         _say("Starting Home Assistant and the gateway …")
         async with rig() as running:
             for part in parts:
-                _say(f"Measuring {', '.join(part.names)} …")
-                found += await part.measure(running)
+                measure = functools.partial(part.measure, running)
+                found += await _measured(part.names, measure, missed)
     for alone in ALONE:
         if wanted.intersection(alone.names):
-            _say(f"Measuring {', '.join(alone.names)} …")
-            found += await alone.measure()
-    return [figure for figure in found if figure.name in wanted]
+            found += await _measured(alone.names, alone.measure, missed)
+    return [figure for figure in found if figure.name in wanted], missed
+
+
+async def _measured(
+    names: Sequence[str], measure: Callable[[], Awaitable[list[Figure]]], missed: list[str]
+) -> list[Figure]:
+    """Return the figures of a part; none, and its names among the missed, if it goes wrong."""
+    _say(f"Measuring {', '.join(names)} …")
+    try:
+        return await measure()
+    except (RigError, HomeAssistantError, TimeoutError) as error:
+        _say(f"That went wrong: {error!r}")
+        missed += names
+        return []
 
 
 def machine() -> str:
@@ -160,12 +178,14 @@ def main() -> int:
         "--only", nargs="+", metavar="NAME", choices=NAMES, help=f"only these: {', '.join(NAMES)}"
     )
     options = parser.parse_args()
-    figures = asyncio.run(run(set(options.only or NAMES)))
+    figures, missed = asyncio.run(run(set(options.only or NAMES)))
     if options.json:
         print(as_json(figures))
     else:
         print(table(figures))
-    return 0
+    if missed:
+        _say(f"Not measured: {', '.join(missed)}")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher
 from custom_components.hikari_denwa.telephony.engine.client import EngineClient
 from custom_components.hikari_denwa.telephony.engine.protocol import (
     FRAME_BYTES,
+    SILENCE,
     CallConnected,
     CallEnded,
     CallIncoming,
@@ -186,8 +187,9 @@ class _Run:
         return call, incoming
 
     async def _incoming_they_hang_up(self, extension: str, line: Line) -> None:
-        """Answer; the caller hangs up."""
+        """Answer; the caller hangs up, heard by then: else it is a gateway that refuses."""
         call, incoming = await self._answered(extension, line)
+        await line.until(lambda: any(frame.payload != SILENCE for frame in line.frames))
         await call.hang_up()
         await _ended(line, incoming.call, EndReason.HUNG_UP_THERE)
 

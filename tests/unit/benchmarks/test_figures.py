@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scripts.benchmarks import command
 from scripts.benchmarks.far_end import measures
 from scripts.benchmarks.figures import Figure, middle_and_tail, percentile
+from scripts.benchmarks.rig import RigError
 from scripts.environment import ROOT
 from tests.home_gateway import Recording
 from tests.home_gateway.config import Family
@@ -121,3 +122,24 @@ def test_table_and_json_hold_the_same_values() -> None:
         "plain": 1.5,
         "deep": {"p50": 2.5, "hops": {"one": 3.5}},
     }
+
+
+async def test_what_goes_wrong_takes_no_other_figure_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Parts after one that cannot be measured are measured; that one is named."""
+
+    async def fails() -> list[Figure]:
+        raise RigError("the call was lost")
+
+    async def works() -> list[Figure]:
+        return [Figure(name="good", value=1.0, unit="ms", context="")]
+
+    parts = (
+        command.LonePart(names=("bad", "worse"), measure=fails),
+        command.LonePart(names=("good",), measure=works),
+    )
+    monkeypatch.setattr(command, "ALONE", parts)
+    figures, missed = await command.run({"bad", "good"})
+    assert [figure.name for figure in figures] == ["good"]
+    assert missed == ["bad", "worse"]

@@ -39,7 +39,7 @@ class Outbox:
     (10 s are kept) and messages are kept; past 10,000 of them the outbox is ``broken``.
 
     A server's sound goes straight into the transport while nothing waits there: a task and two
-    coroutines for every 20 ms are a tenth of what a call costs.
+    coroutines for every 20 ms are a fifteenth of what a call costs.
     """
 
     def __init__(self, sender: Sender, transport: asyncio.WriteTransport | None = None) -> None:

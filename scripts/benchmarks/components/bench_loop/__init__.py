@@ -4,8 +4,8 @@ The actions are for ``scripts/bench`` alone: ``block`` stops the event loop for 
 second; ``stamps`` returns when this process had read each incoming call from the
 engine; ``send`` runs the integration's own RTP sender inside this event loop; ``watch_loop``
 notes how long the integration holds the loop at a time, by asyncio's debug mode, and apart from
-that how long Python's collector does; ``time_loop``
-measures how late the loop is, whoever holds it.
+that how long Python's collector does; ``time_loop`` measures how late the loop is, whoever holds
+it.
 """
 
 import asyncio

@@ -13,6 +13,7 @@ import audioop
 import pytest
 from homeassistant.components import tts
 from homeassistant.components.tts.const import DATA_COMPONENT
+from homeassistant.config_entries import ConfigSubentryData
 from homeassistant.core import Event, HomeAssistant, State, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
@@ -154,16 +155,22 @@ async def families(
     return report.families
 
 
-@pytest.fixture
-def entry() -> MockConfigEntry:
-    """Return the entry of a line that is not set up."""
+def home(*contacts: ConfigSubentryData, **options: object) -> MockConfigEntry:
+    """Return the entry of a line with contacts that is not set up."""
     return MockConfigEntry(
         domain=DOMAIN,
         title="Home",
         entry_id="line-1",
         data=ENTRY_DATA,
-        options={"door_phones": ["1", "0451234567"]},
+        options=options,
+        subentries_data=contacts,
     )
+
+
+@pytest.fixture
+def entry() -> MockConfigEntry:
+    """Return the entry of a line that is not set up."""
+    return home(door_phones=["1", "0451234567"])
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from custom_components.hikari_denwa.contacts import Contact, RingRule
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.storage import async_remove_stores
 
-from .conftest import ENTRY_DATA, state_of
+from .conftest import ENTRY_DATA, home, state_of
 from .fake_engine import FakeEngine, ended, incoming
 
 CALL_EVENT = "event.home_call"
@@ -71,25 +71,19 @@ def subentry(name: str, *numbers: str, **more: Any) -> ConfigSubentryData:
 @pytest.fixture
 def entry() -> MockConfigEntry:
     """Return a line with contacts."""
-    return MockConfigEntry(
-        domain=DOMAIN,
-        title="Home",
-        entry_id="line-1",
-        data=ENTRY_DATA,
-        options={"door_phones": ["2"]},
-        subentries_data=[
-            subentry(
-                "Grandmother",
-                "0312345678",
-                "09012345678",
-                reading="Grandma",
-                group="Family",
-                picture="/local/grandma.jpg",
-                language="en",
-            ),
-            subentry("Door", "1", ring_rule=RingRule.DOOR_PHONE, dial_button=False),
-            subentry("Freephone", "0120*"),
-        ],
+    return home(
+        subentry(
+            "Grandmother",
+            "0312345678",
+            "09012345678",
+            reading="Grandma",
+            group="Family",
+            picture="/local/grandma.jpg",
+            language="en",
+        ),
+        subentry("Door", "1", ring_rule=RingRule.DOOR_PHONE, dial_button=False),
+        subentry("Freephone", "0120*"),
+        door_phones=["2"],
     )
 
 

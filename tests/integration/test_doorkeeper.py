@@ -34,7 +34,7 @@ from custom_components.hikari_denwa.telephony.errors import (
 )
 from tests.home_gateway.likeness import compare, spoken
 
-from .conftest import Voice, linear, needs_ffmpeg, state_of, until
+from .conftest import Voice, home, linear, needs_ffmpeg, state_of, until
 from .fake_engine import FakeEngine, connected, dtmf, ended, held, incoming
 from .test_answering import gateway, speak
 from .test_contacts import subentry
@@ -60,18 +60,12 @@ def media(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 @pytest.fixture
-def entry(entry: MockConfigEntry) -> MockConfigEntry:
+def entry() -> MockConfigEntry:
     """Return a line with contacts."""
-    return MockConfigEntry(
-        domain=entry.domain,
-        title="Home",
-        entry_id="line-1",
-        data=entry.data,
-        options={"door_phones": ["2"]},
-        subentries_data=[
-            subentry("Friend", "0311110000"),
-            subentry("Doctor", "0311110001", ring_rule=RingRule.VIP),
-        ],
+    return home(
+        subentry("Friend", "0311110000"),
+        subentry("Doctor", "0311110001", ring_rule=RingRule.VIP),
+        door_phones=["2"],
     )
 
 

@@ -13,7 +13,6 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUs
 
 from custom_components.hikari_denwa import playback as player_module
 from custom_components.hikari_denwa import speaking
-from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.errors import (
     LineBusyError,
@@ -22,7 +21,7 @@ from custom_components.hikari_denwa.telephony.errors import (
 )
 from tests.home_gateway.likeness import compare, spoken
 
-from .conftest import ENTRY_DATA, Voice, linear, needs_ffmpeg, state_of, until
+from .conftest import Voice, home, linear, needs_ffmpeg, state_of, until
 from .fake_engine import FakeEngine, not_registered
 from .test_contacts import subentry
 from .test_speaking import FarEnd
@@ -44,20 +43,14 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def entry() -> MockConfigEntry:
     """Return a line with contacts."""
-    return MockConfigEntry(
-        domain=DOMAIN,
-        title="Home",
-        entry_id="line-1",
-        data=ENTRY_DATA,
-        options={"blocked_numbers": ["0451119999"]},
-        subentries_data=[
-            subentry("Grandmother", HOME, MOBILE, "0120*", language="ja-JP"),
-            subentry("Uncle", "0451110000"),
-            subentry("Pattern", "0120*"),
-            subentry("Hidden", "0451110001", dial_button=False),
-            subentry("Police", "110", "0451110002"),
-            subentry("Blocked", "0451119999"),
-        ],
+    return home(
+        subentry("Grandmother", HOME, MOBILE, "0120*", language="ja-JP"),
+        subentry("Uncle", "0451110000"),
+        subentry("Pattern", "0120*"),
+        subentry("Hidden", "0451110001", dial_button=False),
+        subentry("Police", "110", "0451110002"),
+        subentry("Blocked", "0451119999"),
+        blocked_numbers=["0451119999"],
     )
 
 

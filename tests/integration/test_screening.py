@@ -13,7 +13,7 @@ from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 from custom_components.hikari_denwa.telephony.errors import CallUnknownError
 
-from .conftest import state_of
+from .conftest import home, state_of
 from .fake_engine import FakeEngine, connected, ended, incoming
 from .test_contacts import subentry
 
@@ -37,21 +37,15 @@ def types(states: list[State]) -> list[str]:
 
 
 @pytest.fixture
-def entry(entry: MockConfigEntry) -> MockConfigEntry:
+def entry() -> MockConfigEntry:
     """Return a line with contacts of every rule."""
-    return MockConfigEntry(
-        domain=entry.domain,
-        title="Home",
-        entry_id="line-1",
-        data=entry.data,
-        options={"door_phones": ["2"]},
-        subentries_data=[
-            subentry("Friend", "0311110000"),
-            subentry("Doctor", "0311110001", ring_rule=RingRule.VIP),
-            subentry("Chatterbox", "0311110002", ring_rule=RingRule.SILENT),
-            subentry("Seller", "0311110003", ring_rule=RingRule.BLOCK),
-            subentry("Gate", "4", ring_rule=RingRule.DOOR_PHONE),
-        ],
+    return home(
+        subentry("Friend", "0311110000"),
+        subentry("Doctor", "0311110001", ring_rule=RingRule.VIP),
+        subentry("Chatterbox", "0311110002", ring_rule=RingRule.SILENT),
+        subentry("Seller", "0311110003", ring_rule=RingRule.BLOCK),
+        subentry("Gate", "4", ring_rule=RingRule.DOOR_PHONE),
+        door_phones=["2"],
     )
 
 

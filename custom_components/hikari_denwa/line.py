@@ -189,9 +189,7 @@ class Line:
         self._live: dict[tuple[str, StreamKind], LiveStream] = {}
         self._state_listeners: list[StateListener] = []
         auto_answer = AutoAnswer(hass, self._auto_answer_delay, self._answer_by_itself)
-        # The log comes first: who is told of a call finds it there.
         self._call_listeners: list[CallListener] = [
-            self.log.call_updated,
             auto_answer.call_updated,
             self.answering.call_updated,
             self.recorder.call_updated,
@@ -269,7 +267,7 @@ class Line:
 
         Who is in a ``hurry`` hears of it before all but the log.
         """
-        self._call_listeners.insert(1 if hurry else len(self._call_listeners), listener)
+        self._call_listeners.insert(0 if hurry else len(self._call_listeners), listener)
         return lambda: self._call_listeners.remove(listener)
 
     @callback
@@ -1005,6 +1003,8 @@ class Line:
         """Tell the listeners of calls."""
         update = self._update(event, call, **details)
         with self.log.held_back():
+            # First: who is told of a call finds it there.
+            self.log.call_updated(update)
             for listener in tuple(self._call_listeners):
                 listener(update)
             self._tell_followers(update)

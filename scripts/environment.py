@@ -291,6 +291,19 @@ def _alone(name: str) -> Iterator[None]:
         yield
 
 
+def interpreter_of(name: str) -> Path:
+    """Return where the Python of an environment is, made or not."""
+    return CACHE / "environments" / name / "bin" / "python"
+
+
+def pjsua2_interpreter() -> Path | None:
+    """Find a Python with a pjsua2: that of ``HIKARI_PJSUA2_PYTHON``, else the tests' own."""
+    if named := os.environ.get("HIKARI_PJSUA2_PYTHON"):
+        return Path(named)
+    own = interpreter_of("pjsua2")
+    return own if own.exists() else None
+
+
 def environment(name: str) -> Path:
     """Make the environment of a dependency group, or find it made; return its Python.
 
@@ -311,7 +324,7 @@ def _environment(name: str) -> Path:
         say("There is no C++ compiler here (apt-get install g++), so that Home Assistant goes "
             "without Assist, and its pages do not open in a browser.")  # fmt: skip
     folder = CACHE / "environments" / name
-    interpreter = folder / "bin" / "python"
+    interpreter = interpreter_of(name)
     stamp = folder / "requirements.sha256"
     digest = hashlib.sha256("\n".join([*wanted, "--", *forced]).encode()).hexdigest()
     usable = interpreter.exists() and _serves(interpreter, name)

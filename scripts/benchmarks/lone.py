@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -24,29 +23,20 @@ from custom_components.hikari_denwa.telephony.engine.protocol import (
 )
 from scripts.benchmarks.far_end import FarEnd
 from scripts.benchmarks.rig import RigError
-from scripts.environment import ROOT
+from scripts.environment import pjsua2_interpreter
 
 _REGISTERED_WITHIN = 30.0
 
 
-_WHEEL = ROOT / ".cache" / "environments" / "pjsua2" / "bin" / "python"
-
-
 def backends() -> list[str]:
     """Name the back ends that can be measured here."""
-    return ["native", *(["pjsua2"] if _pjsua2() else [])]
-
-
-def _pjsua2() -> str | None:
-    """Find a Python with a pjsua2: the one that is named, else that of the tests."""
-    named = os.environ.get("HIKARI_PJSUA2_PYTHON")
-    return named or (str(_WHEEL) if _WHEEL.exists() else None)
+    return ["native", *(["pjsua2"] if pjsua2_interpreter() else [])]
 
 
 def _launcher(backend: str) -> ChildLauncher:
     """Return what starts an engine with a back end."""
-    other = _pjsua2() if backend == "pjsua2" else None
-    return ChildLauncher(backend=backend, interpreter=other or sys.executable)
+    other = pjsua2_interpreter() if backend == "pjsua2" else None
+    return ChildLauncher(backend=backend, interpreter=str(other or sys.executable))
 
 
 @dataclass

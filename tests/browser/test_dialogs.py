@@ -1,7 +1,6 @@
 """Every dialog of the integration as a person sees it, with a picture of each."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from custom_components.hikari_denwa.telephony.engine import process
-from scripts.environment import CACHE
+from scripts.environment import pjsua2_interpreter
 from scripts.home_assistant import Client
 from tests.home_gateway.config import GatewayConfig, Slot
 from tests.home_gateway.gateway import HomeGateway
@@ -30,8 +29,7 @@ _SECTIONS = (
     "gateway",
 )
 _CHANGED = Slot(number="3", user_id="0003", password="another")
-_PJSUA2 = Path(os.environ.get("HIKARI_PJSUA2_PYTHON") or CACHE / "environments/pjsua2/bin/python")
-_HAS_PJSUA2 = _PJSUA2.exists()
+_PJSUA2 = pjsua2_interpreter()
 # The step that a repair begins with, and the words of the issue.
 _PROBLEMS: dict[str, tuple[str, dict[str, str]]] = {
     "calls_need_ipv4": ("second_address", {}),
@@ -237,7 +235,7 @@ async def _choose_engine(person: Person, kind: str) -> None:
 
 async def _pjsua2(person: Person) -> None:
     """Be told what a pjsua2 can do, where the tests have one."""
-    if not _HAS_PJSUA2:
+    if _PJSUA2 is None:
         return
     steps = person.words.ours["options"]["step"]
     await _choose_engine(person, "pjsua2")
@@ -284,15 +282,20 @@ async def _elsewhere(person: Person, gateway: HomeGateway, url: str, token: str)
     await person.click(words.submit)
     await person.opened(found["title"])
     await person.photograph("engine-remote-found", person.dialog)
-    asked_before = len(gateway.registers)
-    await person.click(words.submit)
-    await person.finish()
-    await gateway.until(lambda: len(gateway.registers) > asked_before, PATIENCE_SECONDS)
+    await _submit_and_register(person, gateway)
     await gateway.registered(within=PATIENCE_SECONDS)
     await _open_options(person)
     await _select_engine(person, "automatic")
     await person.click(words.submit)
     await person.finish()
+
+
+async def _submit_and_register(person: Person, gateway: HomeGateway) -> None:
+    """Come to the end of a dialog, whereupon the line registers anew."""
+    asked_before = len(gateway.registers)
+    await person.click(person.words.submit)
+    await person.finish()
+    await gateway.until(lambda: len(gateway.registers) > asked_before, PATIENCE_SECONDS)
 
 
 def _end(sentence: str) -> str:
@@ -341,7 +344,4 @@ async def _need_ipv4(person: Person, client: Client, gateway: HomeGateway) -> No
     await person.is_told()
     await _open_repair(person, client, "calls_need_ipv4", "confirm", {})
     await person.photograph("repair-both-families", person.dialog)
-    asked_before = len(gateway.registers)
-    await person.click(words.submit)
-    await person.finish()
-    await gateway.until(lambda: len(gateway.registers) > asked_before, PATIENCE_SECONDS)
+    await _submit_and_register(person, gateway)

@@ -12,13 +12,14 @@ from custom_components.hikari_denwa.telephony.engine.child import ChildLauncher,
 from custom_components.hikari_denwa.telephony.engine.client import EngineClient
 from custom_components.hikari_denwa.telephony.engine.surroundings import environment_of
 from custom_components.hikari_denwa.telephony.errors import EngineStartError
+from scripts.environment import interpreter_of
 from tests.home_gateway.config import Family
 
 from . import engine_with_names
 
 NATIVE, PJSUA2 = "native", "pjsua2"
 END_SECONDS = 10
-CACHED_PJSUA2 = Path(__file__).parents[2] / ".cache/environments/pjsua2/bin/python"
+CACHED_PJSUA2 = interpreter_of("pjsua2")
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,15 @@ from custom_components.hikari_denwa.const import DOMAIN
 from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 
-from .conftest import state_of
+from .conftest import home, state_of
 from .fake_engine import FakeEngine, ended, incoming
 from .test_contacts import subentry
 
 
 @pytest.fixture
-def entry(entry: MockConfigEntry) -> MockConfigEntry:
+def entry() -> MockConfigEntry:
     """Return a line with a contact and a block list."""
-    return MockConfigEntry(
-        domain=entry.domain,
-        title="Home",
-        entry_id="line-1",
-        data=entry.data,
-        options={"blocked_callers": ["0120*", "0451234567"]},
-        subentries_data=[subentry("Friend", "0311110000")],
-    )
+    return home(subentry("Friend", "0311110000"), blocked_callers=["0120*", "0451234567"])
 
 
 async def act(hass: HomeAssistant, action: str, **data: Any) -> Any:

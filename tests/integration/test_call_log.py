@@ -17,7 +17,7 @@ from custom_components.hikari_denwa.line import Line
 from custom_components.hikari_denwa.recordings import Recording, RecordingKind
 from custom_components.hikari_denwa.telephony.calls import CallerIdKind, EndReason
 
-from .conftest import ENTRY_DATA, state_of
+from .conftest import ENTRY_DATA, home, state_of
 from .fake_engine import AT, FakeEngine, connected, dtmf, ended, incoming, sounding
 from .test_contacts import subentry
 
@@ -34,17 +34,12 @@ def now(freezer: FrozenDateTimeFactory) -> None:
 
 
 @pytest.fixture
-def entry(entry: MockConfigEntry) -> MockConfigEntry:
+def entry() -> MockConfigEntry:
     """Return a line with a contact."""
-    return MockConfigEntry(
-        domain=DOMAIN,
-        title="Home",
-        entry_id="line-1",
-        data=entry.data,
-        options={"log_calls": 20, "log_days": 30},
-        subentries_data=[
-            subentry("Grandmother", "0312345678", picture="/local/grandma.jpg", dial_button=False)
-        ],
+    return home(
+        subentry("Grandmother", "0312345678", picture="/local/grandma.jpg", dial_button=False),
+        log_calls=20,
+        log_days=30,
     )
 
 

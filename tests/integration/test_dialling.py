@@ -33,7 +33,7 @@ from custom_components.hikari_denwa.telephony.paths import (
     SourceKind,
 )
 
-from .conftest import ENTRY_DATA, state_of
+from .conftest import ENTRY_DATA, home, state_of
 from .fake_engine import (
     AT,
     FakeEngine,
@@ -384,13 +384,7 @@ async def test_line_that_shows_its_number(
     hass: HomeAssistant, engine: FakeEngine, shows: bool, outlook: str
 ) -> None:
     """Where no prefix means shown (通常通知), a refusal of 184 says nothing of calls without it."""
-    entry = MockConfigEntry(
-        domain=DOMAIN,
-        title="Home",
-        entry_id="line-1",
-        data=ENTRY_DATA,
-        options={"shows_number": shows},
-    )
+    entry = home(shows_number=shows)
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup("line-1")
     engine.client.listener().paths_changed(paths_changed("line-1", BOTH))
@@ -434,13 +428,7 @@ async def test_second_line_of_the_gateway(
 
 async def test_book_of_extensions(hass: HomeAssistant, engine: FakeEngine) -> None:
     """An analog phone is not even tried over IPv6 where IPv4 is not to be had."""
-    entry = MockConfigEntry(
-        domain=DOMAIN,
-        title="Home",
-        entry_id="line-1",
-        data=ENTRY_DATA,
-        options={"extensions": [{"number": "1", "kind": "analog"}]},
-    )
+    entry = home(extensions=[{"number": "1", "kind": "analog"}])
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup("line-1")
     engine.client.listener().paths_changed(paths_changed("line-1", ONLY_V6))
@@ -455,13 +443,7 @@ async def test_book_of_extensions(hass: HomeAssistant, engine: FakeEngine) -> No
 
 async def test_first_attempt_cannot_move(hass: HomeAssistant, engine: FakeEngine) -> None:
     """When the family that a call needs turns out not to serve, the sentence says so."""
-    entry = MockConfigEntry(
-        domain=DOMAIN,
-        title="Home",
-        entry_id="line-1",
-        data=ENTRY_DATA,
-        options={"extensions": [{"number": "1", "kind": "analog"}]},
-    )
+    entry = home(extensions=[{"number": "1", "kind": "analog"}])
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup("line-1")
     engine.client.listener().paths_changed(paths_changed("line-1", BOTH))
@@ -577,13 +559,7 @@ async def test_websocket(
 @pytest.fixture
 async def emergency(hass: HomeAssistant, engine: FakeEngine) -> Line:
     """Return a line whose owner switched emergency dialling on, with more codecs."""
-    entry = MockConfigEntry(
-        domain=DOMAIN,
-        title="Home",
-        entry_id="line-1",
-        data=ENTRY_DATA,
-        options={"emergency": True, "region": "east", "codecs": ["g722"]},
-    )
+    entry = home(emergency=True, region="east", codecs=["g722"])
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup("line-1")
     engine.client.listener().paths_changed(paths_changed("line-1", BOTH))

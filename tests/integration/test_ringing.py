@@ -18,7 +18,7 @@ from custom_components.hikari_denwa.telephony.calls import EndReason
 from custom_components.hikari_denwa.telephony.engine.protocol import SoundFrame
 from tests.home_gateway.tones import tone_level
 
-from .conftest import linear, state_of, until
+from .conftest import home, linear, state_of, until
 from .fake_engine import FakeEngine, connected, ended, far_sound, incoming
 from .test_listening import HALL, KITCHEN, RADIO, FakePlayer, players
 
@@ -28,15 +28,9 @@ TARGET = "select.home_ringing_players"
 
 
 @pytest.fixture
-def entry(entry: MockConfigEntry) -> MockConfigEntry:
+def entry() -> MockConfigEntry:
     """Return a line whose calls ring in two rooms."""
-    return MockConfigEntry(
-        domain=entry.domain,
-        title="Home",
-        entry_id="line-1",
-        data=entry.data,
-        options={"ring_players": [KITCHEN, HALL]},
-    )
+    return home(ring_players=[KITCHEN, HALL])
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from custom_components.hikari_denwa.const import ASSIST_PLATFORM, PLATFORMS
 
-from .conftest import state_of
+from .conftest import home, state_of
 from .fake_engine import FakeEngine
 from .test_contacts import subentry
 
@@ -55,14 +55,7 @@ async def test_platform(
         **subentry("Grandmother", "0312345678", picture="/local/grandma.jpg"),
         subentry_id="contact-1",
     )
-    line = MockConfigEntry(
-        domain=entry.domain,
-        title="Home",
-        entry_id="line-1",
-        data=entry.data,
-        options=entry.options,
-        subentries_data=[contact],
-    )
+    line = home(contact, **entry.options)
     line.add_to_hass(hass)
     enabled = "homeassistant.helpers.entity.Entity.entity_registry_enabled_default"
     with (

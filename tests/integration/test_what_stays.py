@@ -18,7 +18,7 @@ from custom_components.hikari_denwa.telephony.calls import EndReason, Family
 from custom_components.hikari_denwa.telephony.experience import Outcome, Result
 from custom_components.hikari_denwa.telephony.numbers import NumberKind
 
-from .conftest import ENTRY_DATA, state_of
+from .conftest import ENTRY_DATA, home, state_of
 from .fake_engine import FakeEngine, ended, incoming, not_registered
 from .test_config_flow import enter
 from .test_contacts import subentry
@@ -43,14 +43,7 @@ NEW_GATEWAY: dict[str, Any] = {
 @pytest.fixture
 def entry() -> MockConfigEntry:
     """Return a line with a contact and options."""
-    return MockConfigEntry(
-        domain=DOMAIN,
-        title="Home",
-        entry_id="line-1",
-        data=ENTRY_DATA,
-        options=OPTIONS,
-        subentries_data=[subentry("Grandmother", "0312345678")],
-    )
+    return home(subentry("Grandmother", "0312345678"), **OPTIONS)
 
 
 def learn(hass: HomeAssistant, entry: MockConfigEntry, number: str) -> None:
